@@ -1,0 +1,205 @@
+// The console's HTTP API as functions. Every failure is a Problem: what the server said, in words.
+
+import type { Exchange, Message, Overrides, Page, Rule, Side } from './types.ts'
+
+/** Problem is an RFC 9457 answer, or the failure to get any (status 0). */
+export class Problem extends Error {
+  readonly status: number
+  /** The column (from 1) in a filter that the problem is about, if it is about one. */
+  readonly column: number | undefined
+
+  constructor(status: number, message: string, column?: number) {
+    super(message)
+    this.name = 'Problem'
+    this.status = status
+    this.column = column
+  }
+}
+
+const base = '/api/v1'
+
+async function send(path: string, init: RequestInit = {}): Promise<Response> {
+  let answer: Response
+  try {
+    answer = await fetch(base + path, { credentials: 'same-origin', ...init })
+  } catch (e) {
+    if (e instanceof DOMException && e.name === 'AbortError') throw e
+    throw new Problem(0, 'eaves does not answer')
+  }
+  if (!answer.ok) throw await problem(answer)
+  return answer
+}
+
+async function problem(answer: Response): Promise<Problem> {
+  let text = `${answer.status} ${answer.statusText}`
+  let column: number | undefined
+  try {
+    const p = (await answer.json()) as { title?: string; detail?: string; column?: number }
+    text = p.detail || p.title || text
+    column = p.column ?? columnOf(text)
+  } catch {
+    // Not a problem document: the status line has to do.
+  }
+  return new Problem(answer.status, text, column)
+}
+
+/** columnOf finds the "column N:" with which the filter language reports a mistake. */
+export function columnOf(text: string): number | undefined {
+  const m = /\bcolumn (\d+):/.exec(text)
+  return m ? Number(m[1]) : undefined
+}
+
+async function json<T>(path: string, init?: RequestInit): Promise<T> {
+  return (await (await send(path, init)).json()) as T
+}
+
+function body(method: string, value: unknown): RequestInit {
+  return { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(value) }
+}
+
+function search(q: Record<string, string | number | boolean | undefined>): string {
+  const s = new URLSearchParams()
+  for (const [k, v] of Object.entries(q)) if (v !== undefined && v !== '') s.set(k, String(v))
+  const text = s.toString()
+  return text ? '?' + text : ''
+}
+
+export interface ListQuery {
+  filter?: string
+  limit?: number
+  before?: number
+  after?: number
+  changedAfter?: number
+  total?: boolean
+}
+
+export function list(q: ListQuery, signal?: AbortSignal): Promise<Page> {
+  return json(`/exchanges${search({ ...q })}`, { signal: signal ?? null })
+}
+
+export function exchange(id: number, signal?: AbortSignal): Promise<Exchange> {
+  return json(`/exchanges/${id}`, { signal: signal ?? null })
+}
+
+export async function messages(id: number, after: number, limit: number, signal?: AbortSignal): Promise<Message[]> {
+  const page = await json<{ messages: Message[] | null }>(`/exchanges/${id}/messages${search({ after, limit })}`, { signal: signal ?? null })
+  return page.messages ?? []
+}
+
+export function bodyPath(id: number, side: Side, decoded: boolean): string {
+  return `${base}/exchanges/${id}/${side}/body${decoded ? '?decoded=true' : ''}`
+}
+
+export interface Bytes {
+  bytes: Uint8Array<ArrayBuffer>
+  /** The size of the whole body; -1 where the server cannot know it without reading it to its end. */
+  total: number
+}
+
+/** bodyRange reads at most length bytes of a body from offset. progress is told how many bytes have come. */
+export async function bodyRange(
+  id: number, side: Side, decoded: boolean, offset: number, length: number,
+  signal?: AbortSignal, progress?: (bytes: number) => void,
+): Promise<Bytes> {
+  if (length <= 0) return { bytes: new Uint8Array(), total: 0 }
+  let answer: Response
+  try {
+    answer = await fetch(bodyPath(id, side, decoded), {
+      credentials: 'same-origin', signal: signal ?? null, headers: { Range: `bytes=${offset}-${offset + length - 1}` },
+    })
+  } catch (e) {
+    if (e instanceof DOMException && e.name === 'AbortError') throw e
+    throw new Problem(0, 'eaves does not answer')
+  }
+  if (answer.status === 416) {
+    await answer.body?.cancel()
+    const size = /\/(\d+)$/.exec(answer.headers.get('Content-Range') ?? '')
+    return { bytes: new Uint8Array(), total: size ? Number(size[1]) : offset }
+  }
+  if (!answer.ok) throw await problem(answer)
+  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.headers.get('Content-Range') ?? '')
+  // A server that does not take the range sends everything: read past what was not asked for, stop after what was.
+  const skip = answer.status === 206 ? 0 : offset
+  const bytes = await readUpTo(answer, skip, length, progress)
+  const declared = Number(answer.headers.get('Content-Length') ?? NaN)
+  let total = -1
+  if (range) total = range[3] === '*' ? -1 : Number(range[3])
+  else if (!Number.isNaN(declared)) total = declared
+  if (total < 0 && bytes.length < length) total = offset + bytes.length
+  return { bytes, total }
+}
+
+async function readUpTo(answer: Response, skip: number, length: number, progress?: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>> {
+  const reader = answer.body?.getReader()
+  if (!reader) return new Uint8Array()
+  const chunks: Uint8Array[] = []
+  let have = 0
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) break
+    let chunk = value
+    if (skip > 0) {
+      const cut = Math.min(skip, chunk.length)
+      skip -= cut
+      chunk = chunk.subarray(cut)
+    }
+    if (have + chunk.length > length) chunk = chunk.subarray(0, length - have)
+    if (chunk.length > 0) chunks.push(chunk)
+    have += chunk.length
+    progress?.(have)
+    if (have >= length) {
+      void reader.cancel()
+      break
+    }
+  }
+  const out = new Uint8Array(have)
+  let at = 0
+  for (const c of chunks) {
+    out.set(c, at)
+    at += c.length
+  }
+  return out
+}
+
+export async function replay(id: number, overrides: Overrides): Promise<number> {
+  return (await json<{ id: number }>(`/exchanges/${id}/replay`, body('POST', overrides))).id
+}
+
+export async function compose(request: Overrides): Promise<number> {
+  return (await json<{ id: number }>('/requests', body('POST', request))).id
+}
+
+/** remove deletes what matches the filter; an empty filter deletes everything. */
+export async function remove(filter: string, leaving = false): Promise<void> {
+  await send(`/exchanges${search({ filter })}`, { method: 'DELETE', keepalive: leaving })
+}
+
+export async function mark(id: number, text: string): Promise<void> {
+  await send(`/exchanges/${id}`, body('PATCH', { mark: text }))
+}
+
+export function status(signal?: AbortSignal): Promise<Record<string, unknown>> {
+  return json('/status', { signal: signal ?? null })
+}
+
+export async function recording(): Promise<boolean> {
+  return (await json<{ recording: boolean }>('/recording')).recording
+}
+
+export async function setRecording(on: boolean): Promise<boolean> {
+  await send('/recording', body('PUT', { recording: on }))
+  return on
+}
+
+export async function rules(): Promise<Rule[]> {
+  const r = await json<{ rules: Rule[] | null }>('/rules')
+  return r.rules ?? []
+}
+
+export async function addRule(rule: Omit<Rule, 'id'>): Promise<void> {
+  await send('/rules', body('POST', rule))
+}
+
+export async function removeRule(id: number): Promise<void> {
+  await send(`/rules/${id}`, { method: 'DELETE' })
+}

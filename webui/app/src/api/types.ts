@@ -1,0 +1,157 @@
+// The vocabulary of the console's API, as package capture writes it.
+
+export type Kind = 'http' | 'websocket' | 'tunnel'
+export type State = 'open' | 'done' | 'failed'
+export type Side = 'request' | 'response'
+
+/** One header field as it stood on the wire; raw (base64) is there when the value is not UTF-8. */
+export interface Field {
+  name: string
+  value: string
+  raw?: string
+}
+
+export interface Timings {
+  blocked: number
+  dns: number
+  connect: number
+  ssl: number
+  send: number
+  wait: number
+  receive: number
+}
+
+export interface Failure {
+  stage: 'client' | 'route' | 'dns' | 'connect' | 'proxy' | 'tls' | 'http' | 'timeout' | string
+  message: string
+  hint?: string
+}
+
+export interface RequestHead {
+  method: string
+  url: string
+  target?: string
+  httpVersion: string
+  headers?: Field[]
+  trailers?: Field[]
+  headersSize: number
+  bodySize: number
+  truncated?: boolean
+}
+
+export interface ResponseHead {
+  status: number
+  statusText: string
+  httpVersion: string
+  headers?: Field[]
+  informational?: { status: number; statusText?: string; headers: Field[] | null }[]
+  trailers?: Field[]
+  content: { size: number; mimeType: string }
+  headersSize: number
+  bodySize: number
+  truncated: boolean
+}
+
+export interface Certificate {
+  subject: string
+  issuer: string
+  serial: string
+  notBefore: string
+  notAfter: string
+  dnsNames: string[] | null
+  sha256: string
+}
+
+export interface ClientCertificate {
+  requested: boolean
+  acceptableCAs: string[] | null
+  rule?: string
+  sent?: Certificate
+  verdict: string
+  alert?: string
+  explanation?: string
+}
+
+export interface TLSReceipt {
+  version: string
+  cipherSuite: string
+  alpn: string
+  serverName: string
+  resumed: boolean
+  verified: boolean
+  verifyError: string
+  peerCertificates: Certificate[] | null
+  clientCertificate?: ClientCertificate
+}
+
+export interface Hop {
+  kind: string
+  address: string
+  dns: number
+  connect: number
+  status?: number
+  authentication?: string
+  tls?: TLSReceipt
+}
+
+/** What a list shows: an exchange without headers, receipts and content. */
+export interface Summary {
+  id: number
+  seq: number
+  kind: Kind
+  state: State
+  startedDateTime: string
+  time: number
+  source: 'proxy' | 'replay' | 'compose' | 'import' | string
+  client: { address?: string; httpVersion?: string; run?: string }
+  request: RequestHead
+  response?: ResponseHead
+  timings: Timings
+  serverIPAddress?: string
+  connection?: string
+  reused: boolean
+  answeredBy?: 'origin' | 'proxy' | 'eaves' | string
+  error?: Failure
+  replayOf?: number
+  messages: number
+  mark: string
+  comment: string
+}
+
+export interface Exchange extends Summary {
+  client: Summary['client'] & { request?: RequestHead; response?: ResponseHead }
+  route?: { source: string; reason?: string; hops: Hop[] | null }
+  tls?: TLSReceipt
+  clientTLS?: { version: string; cipherSuite: string; alpn: string; serverName: string }
+}
+
+export interface Message {
+  n: number
+  direction: 'sent' | 'received' | string
+  kind: 'text' | 'binary' | 'ping' | 'pong' | 'close' | 'event' | 'grpc' | string
+  time: string
+  size: number
+  truncated?: boolean
+  text?: string
+  data?: string
+}
+
+export interface Rule {
+  id: number
+  enabled: boolean
+  filter: string
+  action: 'ignore' | 'block' | 'passthrough' | string
+}
+
+/** What a request is made of when it is sent again or composed. What is left out stays as it was. */
+export interface Overrides {
+  method?: string
+  url?: string
+  headers?: { name: string; value: string }[]
+  body?: string
+}
+
+export interface Page {
+  exchanges: Summary[]
+  total?: number
+}
