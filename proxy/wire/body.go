@@ -22,7 +22,9 @@ type Body struct {
 	r      *bufio.Reader
 	limits Limits
 	kind   Kind
-	state  chunkState
+	// lenient is Framing's.
+	lenient bool
+	state   chunkState
 	// left counts what is still to come, of the body or of the chunk; unused where the end is the connection's.
 	left int64
 	// excess counts the bytes of chunk lines that are too many: see readChunkSize.
@@ -46,7 +48,7 @@ const (
 
 // NewBody returns the body that r has next. It takes nothing from r behind the body's end.
 func NewBody(r *bufio.Reader, f Framing, l Limits) *Body {
-	b := &Body{r: r, limits: l.orDefaults(), kind: f.Kind, left: f.Length}
+	b := &Body{r: r, limits: l.orDefaults(), kind: f.Kind, lenient: f.Lenient, left: f.Length}
 	if f.Kind == None || f.Kind == Length && f.Length <= 0 {
 		b.end()
 	}
@@ -231,6 +233,9 @@ func (b *Body) readChunkSize() (int64, error) {
 		return 0, bad("a chunk line ends in LF without CR")
 	}
 	line = line[:len(line)-2]
+	if b.lenient {
+		line = bytes.TrimRight(line, " \t")
+	}
 	var size int64
 	i := 0
 	for ; i < len(line) && chars[line[i]]&hexChar != 0; i++ {
@@ -263,6 +268,9 @@ func unhex(c byte) byte {
 // checkExtensions checks *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ) (RFC 9112, section 7.1.1).
 // White space in front of the first semicolon is refused: it would be white space behind the size too.
 func checkExtensions(s []byte) error {
+	if len(s) == 0 {
+		return nil
+	}
 	wrong := bad("a chunk extension is malformed")
 	blank := func() {
 		for len(s) > 0 && (s[0] == ' ' || s[0] == '\t') {
@@ -277,7 +285,7 @@ func checkExtensions(s []byte) error {
 		s = s[i:]
 		return i > 0
 	}
-	if len(s) > 0 && s[0] != ';' {
+	if s[0] != ';' {
 		return bad("a chunk size is not a hexadecimal number")
 	}
 	for len(s) > 0 {
@@ -321,7 +329,7 @@ func checkExtensions(s []byte) error {
 }
 
 func (b *Body) readTrailer() error {
-	raw, err := collect(b.r, b.limits, true)
+	raw, err := collect(b.r, b.limits, trailerPart)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ type Framing struct {
 	Kind Kind
 	// Length is the body's length where Kind is Length.
 	Length int64
+	// Lenient lets chunk lines end in white space, as old servers send them. It is set for responses alone.
+	Lenient bool
 }
 
 // framed is what the fields say about framing.
@@ -170,10 +172,10 @@ func (h *ResponseHead) Framing(requestMethod string) (Framing, error) {
 		}
 		switch {
 		case equal(v.codings, "chunked"):
-			f.Kind = Chunked
+			f.Kind, f.Lenient = Chunked, true
 		case knownCodings(v.codings, true):
 			h.note("the body has a further transfer coding")
-			f.Kind = Chunked
+			f.Kind, f.Lenient = Chunked, true
 		case knownCodings(v.codings, false):
 			h.note("the body has a transfer coding without chunks")
 		default:

@@ -20,9 +20,18 @@ const maxEmptyLines = 16
 // maxRest bounds what a ParseError holds of a head behind the place of the error.
 const maxRest = 64 << 10
 
-// collect reads lines up to and with an empty one and returns them as they were. strict: a line end is CRLF, else a bare
-// LF will do. It takes no byte behind the empty line. Where it fails it returns what it read.
-func collect(r *bufio.Reader, l Limits, strict bool) (string, error) {
+// part is what of a message lines are collected of.
+type part uint8
+
+const (
+	requestPart part = iota
+	responsePart
+	trailerPart
+)
+
+// collect reads lines up to and with an empty one and returns them as they were. A line end is CRLF, in a response's head
+// a bare LF too. It takes no byte behind the empty line. Where it fails it returns what it read.
+func collect(r *bufio.Reader, l Limits, of part) (string, error) {
 	if r.Buffered() == 0 {
 		if _, err := r.Peek(1); err != nil {
 			return "", err
@@ -30,14 +39,11 @@ func collect(r *bufio.Reader, l Limits, strict bool) (string, error) {
 	}
 	// Nearly always the head has come as a whole and fits the reader's buffer: then it is copied once, here.
 	b, _ := r.Peek(r.Buffered())
-	end, line, err := scan(b, 0, 0, l, strict)
-	if end >= 0 || err != nil {
-		if err != nil {
-			end = len(b)
-		}
-		s := string(b[:end])
-		_, _ = r.Discard(end)
-		return s, err
+	s := scanner{limits: l, lenient: of == responsePart}
+	if s.scan(b) {
+		head := string(b[:s.next])
+		_, _ = r.Discard(s.next)
+		return head, s.err
 	}
 	p := heads.Get().(*[]byte)
 	buf := append((*p)[:0], b...)
@@ -48,63 +54,91 @@ func collect(r *bufio.Reader, l Limits, strict bool) (string, error) {
 		}
 	}()
 	_, _ = r.Discard(len(b))
-	for {
-		if err := tooLong(buf, line, l); err != nil {
-			return string(buf), err
+	for first := true; ; {
+		if first {
+			// What cannot become a head is not waited for: a peer that speaks another protocol may never send the end.
+			line := buf
+			if s.line > 0 {
+				line, first = buf[:bytes.IndexByte(buf, '\n')], false
+			}
+			if err := of.hopeless(line, !first); err != nil {
+				return string(buf), err
+			}
 		}
 		piece, err := r.ReadSlice('\n')
 		buf = append(buf, piece...)
-		if err == bufio.ErrBufferFull {
-			continue
-		}
-		if err != nil {
+		if err != nil && err != bufio.ErrBufferFull {
 			return string(buf), err
 		}
-		end, line, err = scan(buf, line, len(buf)-1, l, strict)
-		if end >= 0 || err != nil {
-			return string(buf), err
+		if s.scan(buf) {
+			return string(buf), s.err
 		}
 	}
 }
 
-// scan looks for the end of a head in b: line is where the current line starts, from where it is not known to hold no
-// LF. It returns the end, or -1 and where the unfinished line starts.
-func scan(b []byte, line, from int, l Limits, strict bool) (end, start int, err error) {
-	for {
-		i := bytes.IndexByte(b[from:], '\n')
-		if i < 0 {
-			return -1, line, nil
+// hopeless says why a head that starts with b cannot become one. whole: b is all of its first line.
+func (p part) hopeless(b []byte, whole bool) error {
+	line := strings.TrimSuffix(string(b[:min(len(b), 64<<10)]), "\r")
+	switch p {
+	case requestPart:
+		if whole {
+			return new(RequestHead).parseLine(line)
 		}
-		i += from
-		length := i - line
-		cr := length > 0 && b[i-1] == '\r'
-		if cr {
-			length--
-		} else if strict {
-			return -1, line, bad("a line ends in LF without CR")
+		if method, _, _ := strings.Cut(line, " "); !all(method, tokenChar) {
+			return bad("the method is not a token")
 		}
-		if length > l.Line || i >= l.Head {
-			return -1, line, tooLong(b[:i], line, l)
+	case responsePart:
+		const start = "HTTP/1."
+		if n := min(len(line), len(start)); line[:n] != start[:n] {
+			return bad("the response does not start with HTTP version and status code")
 		}
-		if length == 0 {
-			return i + 1, line, nil
+		if whole {
+			return new(ResponseHead).parseLine(line)
 		}
-		line, from = i+1, i+1
-	}
-}
-
-// tooLong says whether b, whose last line starts at line, is over a limit.
-func tooLong(b []byte, line int, l Limits) error {
-	if len(b)-line > l.Line+1 {
-		if line == 0 {
-			return &ParseError{Status: http.StatusRequestURITooLong, Reason: "the first line is too long"}
-		}
-		return &ParseError{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "a header line is too long"}
-	}
-	if len(b) >= l.Head {
-		return &ParseError{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "the head is too long"}
 	}
 	return nil
+}
+
+// scanner looks for the end of a head.
+type scanner struct {
+	limits  Limits
+	lenient bool
+	line    int // where the current line starts
+	next    int // where looking goes on
+	err     error
+}
+
+// scan looks on in b, which is what it was given before and more. It says whether the head has ended, at next, be it with
+// an error.
+func (s *scanner) scan(b []byte) bool {
+	for {
+		i := bytes.IndexByte(b[s.next:], '\n')
+		length := len(b) - s.line
+		if i >= 0 {
+			length = s.next + i - s.line
+			s.next += i + 1
+		} else {
+			s.next = len(b)
+		}
+		switch {
+		case length > s.limits.Line+1 && s.line == 0:
+			s.err = &ParseError{Status: http.StatusRequestURITooLong, Reason: "the first line is too long"}
+		case length > s.limits.Line+1:
+			s.err = &ParseError{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "a header line is too long"}
+		case s.next > s.limits.Head:
+			s.err = &ParseError{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "the head is too long"}
+		case i < 0:
+			return false
+		case length > 0 && b[s.next-2] == '\r':
+			length--
+		case !s.lenient:
+			s.err = bad("a line ends in LF without CR")
+		}
+		if s.err != nil || length == 0 {
+			return true
+		}
+		s.line = s.next
+	}
 }
 
 // failed makes the ParseError of a head that could not be read or understood: head is what was read of it, and what has

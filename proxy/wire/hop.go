@@ -27,7 +27,8 @@ const (
 // Authorization, Cookie, Forwarded …): no sender has a reason to, and attackers use it to make the next hop see another
 // message.
 func HopByHop(f Fields, keep ...Keep) (kept, removed Fields) {
-	return hopByHop(f, join(keep), false)
+	kept = hopByHop(f, join(keep), false, &removed)
+	return kept, removed
 }
 
 func join(keep []Keep) (k Keep) {
@@ -37,7 +38,13 @@ func join(keep []Keep) (k Keep) {
 	return k
 }
 
-func hopByHop(f Fields, keep Keep, framing bool) (kept, removed Fields) {
+// hopByHop returns a new list. removed, where it is not nil, gets what is not in it.
+func hopByHop(f Fields, keep Keep, framing bool, removed *Fields) Fields {
+	drop := func(one Field) {
+		if removed != nil {
+			*removed = append(*removed, one)
+		}
+	}
 	var named []string
 	for i := range f {
 		if equal(f[i].Name, "connection") {
@@ -57,52 +64,52 @@ func hopByHop(f Fields, keep Keep, framing bool) (kept, removed Fields) {
 	if trailers {
 		options = append(options, "te")
 	}
-	kept = make(Fields, 0, len(f)+1)
+	kept := make(Fields, 0, len(f)+2)
 	said, teSaid := len(options) == 0, false
 	for i := range f {
 		one := f[i]
 		switch hopName(one.Name) {
 		case hopConnection:
 			if said {
-				removed = append(removed, one)
+				drop(one)
 				continue
 			}
 			said = true
 			if !sameOptions(one.Value, options) {
-				removed = append(removed, one)
+				drop(one)
 				one = Field{Name: one.Name, Value: strings.Join(options, ", ")}
 			}
 		case hopUpgrade:
 			if !upgrade {
-				removed = append(removed, one)
+				drop(one)
 				continue
 			}
 		case hopTE:
 			if !trailers || teSaid {
-				removed = append(removed, one)
+				drop(one)
 				continue
 			}
 			teSaid = true
 			if !equal(one.Value, "trailers") {
-				removed = append(removed, one)
+				drop(one)
 				one = Field{Name: one.Name, Value: "trailers"}
 			}
 		case hopProxyAuth:
 			if keep&KeepProxyAuth == 0 {
-				removed = append(removed, one)
+				drop(one)
 				continue
 			}
 		case hopFraming:
 			if !framing {
-				removed = append(removed, one)
+				drop(one)
 				continue
 			}
 		case hopOther:
-			removed = append(removed, one)
+			drop(one)
 			continue
 		default:
 			if len(named) > 0 && has(named, one.Name) && !endToEnd(one.Name) {
-				removed = append(removed, one)
+				drop(one)
 				continue
 			}
 		}
@@ -111,7 +118,7 @@ func hopByHop(f Fields, keep Keep, framing bool) (kept, removed Fields) {
 	if !said {
 		kept = append(kept, Field{Name: "Connection", Value: strings.Join(options, ", ")})
 	}
-	return kept, removed
+	return kept
 }
 
 type hop uint8

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -14,7 +15,7 @@ import (
 //
 // All else, order and lines among it, is as it was.
 func NormaliseRequest(f Fields, fr Framing, host string, keep ...Keep) Fields {
-	f, _ = hopByHop(f, join(keep), true)
+	f = hopByHop(f, join(keep), true, nil)
 	if host != "" {
 		f = setHost(f, host)
 	}
@@ -31,7 +32,7 @@ func NormaliseResponse(f Fields, status int, fr Framing, keep ...Keep) Fields {
 	if fr.Kind == UntilClose {
 		k |= Closing
 	}
-	f, _ = hopByHop(f, k, true)
+	f = hopByHop(f, k, true, nil)
 	if fr.Kind != None {
 		return frame(f, fr, fr.Kind == UntilClose)
 	}
@@ -50,13 +51,13 @@ func NormaliseResponse(f Fields, status int, fr Framing, keep ...Keep) Fields {
 	return frame(f, Framing{}, false)
 }
 
-// frame makes the framing fields say fr. codings lets transfer codings without chunked stay.
+// frame makes the framing fields say fr. codings lets transfer codings without chunked stay. It works on f itself.
 func frame(f Fields, fr Framing, codings bool) Fields {
 	v, err := inspect(f)
 	keepEncoding := fr.Kind == Chunked && knownCodings(v.codings, true) ||
 		codings && v.encoding && knownCodings(v.codings, false)
 	lengths := 0
-	out := make(Fields, 0, len(f)+1)
+	out := f[:0]
 	encoded := false
 	for i := range f {
 		one := f[i]
@@ -94,12 +95,12 @@ func setHost(f Fields, host string) Fields {
 	for i := range f {
 		if equal(f[i].Name, "host") {
 			if len(f[i].Value) == len(host) && equalFold(f[i].Value, host) {
-				host = f[i].Value
+				return f
 			}
 			return f.Set("Host", host)
 		}
 	}
-	return append(Fields{{Name: "Host", Value: host}}, f...)
+	return slices.Insert(f, 0, Field{Name: "Host", Value: host})
 }
 
 func equalFold(a, b string) bool {

@@ -28,10 +28,11 @@ type RequestHead struct {
 	Size int
 	Raw  string
 	// Form is the form of Target. The following are its parts: Scheme (as it was written) where the form is absolute,
-	// Authority where it is absolute or authority, Path with the query as it would stand in origin form (an absolute form
-	// without a path has "/", or "*" for OPTIONS: RFC 9112, section 3.2.4).
-	Form                    Form
-	Scheme, Authority, Path string
+	// Authority (host and port) where it is absolute or authority, Userinfo what stands before an @ in it, Path with the
+	// query as it would stand in origin form (an absolute form without a path has "/", or "*" for OPTIONS: RFC 9112,
+	// section 3.2.4).
+	Form                              Form
+	Scheme, Userinfo, Authority, Path string
 	// Host is the value of the Host field, which occurs once if at all.
 	Host string
 }
@@ -45,9 +46,15 @@ func ReadRequestHead(r *bufio.Reader, l Limits) (*RequestHead, error) {
 	if err := skipEmptyLines(r); err != nil {
 		return nil, err
 	}
-	raw, err := collect(r, l, true)
+	raw, err := collect(r, l, requestPart)
 	if err != nil {
-		return nil, failed(r, raw, err)
+		// The request line may still tell what was asked for.
+		h := &RequestHead{Size: len(raw), Raw: raw}
+		line, _, ok := strings.Cut(raw, "\r\n")
+		if !ok || h.parseLine(line) != nil {
+			h = nil
+		}
+		return h, failed(r, raw, err)
 	}
 	h := &RequestHead{Size: len(raw), Raw: raw}
 	line, rest := cutLine(raw)
@@ -145,16 +152,14 @@ func (h *RequestHead) parseTarget() error {
 			end = len(rest)
 		}
 		h.Scheme, h.Authority, h.Path = scheme, rest[:end], rest[end:]
-		// The part that is a password, if there is one, ends at the last @: an @ of its own would have to be escaped, and
-		// readers differ on which one counts.
-		host := h.Authority
-		if i := strings.IndexByte(host, '@'); i >= 0 {
-			if !all(strings.Replace(host[:i], ":", "", 1), hostChar) {
+		// A second @ would have to be escaped: readers differ on which one counts.
+		if user, host, ok := strings.Cut(h.Authority, "@"); ok {
+			h.Userinfo, h.Authority = user, host
+			if !all(strings.ReplaceAll(user, ":", ""), hostChar) {
 				return bad("the authority of the request target is invalid")
 			}
-			host = host[i+1:]
 		}
-		if name, _, ok := SplitAuthority(host); !ok || name == "" {
+		if host, _, ok := SplitAuthority(h.Authority); !ok || host == "" {
 			return bad("the authority of the request target is invalid")
 		}
 		switch {

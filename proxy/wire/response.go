@@ -26,7 +26,7 @@ type ResponseHead struct {
 // 0). With a ParseError it returns a head too, if the status line was understood.
 func ReadResponseHead(r *bufio.Reader, l Limits) (*ResponseHead, error) {
 	l = l.orDefaults()
-	raw, err := collect(r, l, false)
+	raw, err := collect(r, l, responsePart)
 	if err != nil {
 		return nil, failedResponse(r, raw, err)
 	}
@@ -102,5 +102,10 @@ func checkReason(s string, note func(string)) error {
 }
 
 // KeepAlive says whether the server lets the connection stay (RFC 9112, section 9.3). A response that is framed
-// UntilClose ends with the connection whatever this says.
-func (h *ResponseHead) KeepAlive() bool { return keepAlive(h.Fields, h.Minor) }
+// UntilClose ends with the connection whatever this says. After framing that was in doubt it does not (section 6.1).
+func (h *ResponseHead) KeepAlive() bool {
+	if h.Fields.Has("Transfer-Encoding") && (h.Minor < 1 || h.Fields.Has("Content-Length")) {
+		return false
+	}
+	return keepAlive(h.Fields, h.Minor)
+}
