@@ -1,0 +1,7 @@
+//go:build !unix
+
+package truststore
+
+import "io/fs"
+
+var errReadOnly = fs.ErrPermission
