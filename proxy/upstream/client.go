@@ -1,0 +1,211 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"eaves/capture"
+	"eaves/proxy/wire"
+)
+
+// Config says how origins are reached. The zero value will do.
+type Config struct {
+	// Roots gives the CAs that a host's certificate may come from; a nil function or result means the system's. A
+	// connection is verified when it is made.
+	Roots func(host string) *x509.CertPool
+	// Insecure says whether a host's certificate is not to be verified; its receipt says all the same what would have
+	// failed. May be nil: never.
+	Insecure func(host string, port int) bool
+	// Forbidden is asked before an address is dialled, whatever name led there. An error forbids it. May be nil.
+	Forbidden func(netip.AddrPort) error
+	// Route gives the way to an origin. May be nil: direct.
+	Route func(scheme, host string, port int) Route
+	// Resolver and Dial replace the system's in tests.
+	Resolver Resolver
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
+	// DialTimeout bounds looking up and connecting, TLSTimeout the handshake; both default to 10 s.
+	DialTimeout, TLSTimeout time.Duration
+	// ResponseTimeout bounds the wait for an answer's head behind the request's end; 0: no bound.
+	ResponseTimeout time.Duration
+	// IdleTimeout is how long a connection is kept unused; default 90 s.
+	IdleTimeout time.Duration
+	// MaxIdlePerHost bounds how many connections are kept unused for one host; default 512.
+	MaxIdlePerHost int
+	// Limits bound the heads of answers.
+	Limits wire.Limits
+	// KeyLog receives TLS secrets in NSS key log format. May be nil.
+	KeyLog io.Writer
+}
+
+// Client carries calls to origins. It is safe for concurrent use.
+type Client struct {
+	cfg         Config
+	boot        string // makes connection ids unique beyond this process
+	connections atomic.Int64
+
+	mu     sync.Mutex
+	hosts  map[key]*host
+	timer  *time.Timer
+	closed bool
+}
+
+// New makes a client. It starts nothing.
+func New(cfg Config) *Client {
+	if cfg.Insecure == nil {
+		cfg.Insecure = func(string, int) bool { return false }
+	}
+	if cfg.Resolver == nil {
+		cfg.Resolver = net.DefaultResolver
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = new(net.Dialer).DialContext
+	}
+	if cfg.DialTimeout <= 0 {
+		cfg.DialTimeout = 10 * time.Second
+	}
+	if cfg.TLSTimeout <= 0 {
+		cfg.TLSTimeout = 10 * time.Second
+	}
+	if cfg.IdleTimeout <= 0 {
+		cfg.IdleTimeout = 90 * time.Second
+	}
+	if cfg.MaxIdlePerHost <= 0 {
+		cfg.MaxIdlePerHost = 512
+	}
+	return &Client{cfg: cfg, boot: strconv.FormatInt(time.Now().UnixMilli(), 36), hosts: make(map[key]*host)}
+}
+
+// Do sends a call and returns its answer as soon as the head of it is there. The error is an *Error.
+func (c *Client) Do(ctx context.Context, call *Call) (*Response, error) {
+	resp, e := c.do(ctx, call)
+	if e != nil {
+		return nil, e
+	}
+	return resp, nil
+}
+
+func (c *Client) do(ctx context.Context, call *Call) (*Response, *Error) {
+	k, e := c.key(call)
+	if e != nil {
+		return nil, e
+	}
+	if e := cancelled(ctx, "calling "+call.Host); e != nil {
+		return nil, e
+	}
+	h := c.host(k)
+	if h == nil {
+		return nil, fail(capture.StageRoute, net.ErrClosed, "eaves is stopping")
+	}
+	defer c.leave(h)
+	begun := time.Now()
+	for fresh := false; ; {
+		conn, reused, e := h.get(ctx, call, fresh, begun)
+		if e != nil {
+			return nil, e
+		}
+		resp, e := conn.roundTrip(ctx, call, reused)
+		if e == nil {
+			return resp, nil
+		}
+		// Only what the origin cannot have acted upon goes out again, and only because the connection was old.
+		if !e.unsent || !reused || fresh || ctx.Err() != nil {
+			return nil, e
+		}
+		fresh = true
+	}
+}
+
+// key says which connections a call may use.
+func (c *Client) key(call *Call) (key, *Error) {
+	k := key{scheme: call.Scheme, host: call.Host, port: call.Port, identity: call.Identity}
+	switch call.Scheme {
+	case "http":
+	case "https":
+		k.insecure = c.cfg.Insecure(call.Host, call.Port)
+		k.serverName = call.ServerName
+		if k.serverName == "" {
+			k.serverName = call.Host
+		}
+		ascii, err := asciiHost(k.serverName)
+		if err != nil {
+			return k, fail(capture.StageDNS, err, "%q is not a host name", k.serverName)
+		}
+		k.serverName = ascii
+	default:
+		return k, fail(capture.StageRoute, nil, "scheme %q: only http and https can be asked", call.Scheme)
+	}
+	if k.host == "" {
+		return k, fail(capture.StageRoute, nil, "the request names no host")
+	}
+	return k, nil
+}
+
+// Close closes connections that nobody uses, and lets no further call begin. Those in flight end by themselves, and
+// their connections are closed then.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.closed = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	hosts := make([]*host, 0, len(c.hosts))
+	for _, h := range c.hosts {
+		hosts = append(hosts, h)
+	}
+	c.mu.Unlock()
+	for _, h := range hosts {
+		h.close()
+	}
+}
+
+// CloseIdle closes connections that nobody uses: after a change of trust, for instance.
+func (c *Client) CloseIdle() {
+	c.mu.Lock()
+	hosts := make([]*host, 0, len(c.hosts))
+	for _, h := range c.hosts {
+		hosts = append(hosts, h)
+	}
+	c.mu.Unlock()
+	for _, h := range hosts {
+		h.sweep(time.Now().Add(c.cfg.IdleTimeout))
+		h.forget()
+	}
+}
+
+// Tunnel connects to host:port for bytes that nobody looks at.
+func (c *Client) Tunnel(ctx context.Context, hostname string, port int, r *Receipt) (net.Conn, error) {
+	l, e := c.connect(ctx, &key{scheme: "tcp", host: hostname, port: port}, nil, nil, r)
+	if e != nil {
+		return nil, e
+	}
+	return l.sock.Conn, nil
+}
+
+// TLSTunnel connects to host:port and does TLS there, offering protos by ALPN. serverName "" means the host.
+func (c *Client) TLSTunnel(ctx context.Context, hostname string, port int, serverName string, protos []string, r *Receipt) (*tls.Conn, error) {
+	k, e := c.key(&Call{Scheme: "https", Host: hostname, Port: port, ServerName: serverName})
+	if e != nil {
+		return nil, e
+	}
+	if protos == nil {
+		protos = []string{}
+	}
+	l, e := c.connect(ctx, &k, protos, nil, r)
+	if e != nil {
+		return nil, e
+	}
+	conn, ok := l.Conn.(*tls.Conn)
+	if !ok {
+		return nil, fail(capture.StageTLS, errors.ErrUnsupported, "TLS with %s: no TLS connection", l.where)
+	}
+	return conn, nil
+}

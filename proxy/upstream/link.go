@@ -1,0 +1,122 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"eaves/capture"
+)
+
+// link is a connection to an origin with its receipts.
+type link struct {
+	net.Conn // TLS, or the sock itself
+	sock     *sock
+	id       string
+	where    string // how errors name the origin
+	ip       string
+	protocol string // what ALPN chose, "" without
+	tls      *capture.TLS
+	route    *capture.Route
+
+	dns, connect, ssl time.Duration // negative: did not happen
+}
+
+// CloseWrite ends the writing side.
+func (l *link) CloseWrite() error {
+	if c, ok := l.Conn.(*tls.Conn); ok {
+		return c.CloseWrite()
+	}
+	return l.sock.CloseWrite()
+}
+
+// abort ends the connection at once.
+func (l *link) abort() { l.sock.Conn.Close() }
+
+// note writes what is known of the connection into a receipt.
+func (l *link) note(f *Facts, reused bool) {
+	f.ServerIP, f.Connection, f.Reused, f.TLS, f.Route = l.ip, l.id, reused, l.tls, l.route
+	if reused {
+		return
+	}
+	if l.dns >= 0 {
+		f.Timings.DNS = capture.Milliseconds(l.dns)
+	}
+	f.Timings.Connect = capture.Milliseconds(l.connect)
+	if l.ssl >= 0 {
+		f.Timings.SSL = capture.Milliseconds(l.ssl)
+		f.Timings.Connect += f.Timings.SSL
+	}
+}
+
+// connect makes a connection to an origin, with TLS where protos says which protocols to offer. The receipt is filled
+// as it goes.
+func (c *Client) connect(ctx context.Context, k *key, protos []string, sessions tls.ClientSessionCache, r *Receipt) (*link, *Error) {
+	origin := joinHostPort(k.host, k.port)
+	route := direct
+	if c.cfg.Route != nil {
+		route = c.cfg.Route(k.scheme, k.host, k.port)
+	}
+	l := &link{where: origin, route: route.receipt(origin), ssl: -1, dns: -1}
+	r.update(func(f *Facts) { f.Route = l.route })
+	if len(route.Hops) > 0 {
+		return nil, fail(capture.StageRoute, nil, "the route to %s leads through %s %s: only direct routes can be taken", origin, route.Hops[0].Kind,
+			joinHostPort(route.Hops[0].Host, route.Hops[0].Port)).hint("route this host directly")
+	}
+	begin := time.Now()
+	d, e := c.dial(ctx, k.host, k.port)
+	if e != nil {
+		took := since(begin)
+		r.update(func(f *Facts) {
+			switch {
+			case e.Stage == capture.StageDNS:
+				f.Timings.DNS = took
+			case e.Stage != capture.StageRoute:
+				f.Timings.Connect = took
+			}
+		})
+		return nil, e
+	}
+	l.dns, l.connect = d.dns, d.connect
+	l.sock = newSock(d.conn)
+	l.Conn = l.sock
+	l.id = c.boot + "-" + strconv.FormatInt(c.connections.Add(1), 10)
+	if d.address.IsValid() {
+		l.ip = d.address.Addr().String()
+		l.where = named(k.host, d.address)
+	}
+	hop := &l.route.Hops[len(l.route.Hops)-1]
+	hop.Connect = capture.Milliseconds(d.connect)
+	if d.dns >= 0 {
+		hop.DNS = capture.Milliseconds(d.dns)
+	}
+	if protos == nil {
+		r.update(func(f *Facts) { l.note(f, false) })
+		return l, nil
+	}
+	// What is in a receipt already is not written to any more.
+	seen := *l.route
+	seen.Hops = slices.Clone(l.route.Hops)
+	r.update(func(f *Facts) { l.note(f, false); f.Route = &seen })
+	begin = time.Now()
+	h := &hello{
+		host: strings.TrimSuffix(k.serverName, "."), where: l.where, serverName: k.serverName, protos: protos,
+		insecure: k.insecure, timeout: c.cfg.TLSTimeout,
+	}
+	if c.cfg.Roots != nil {
+		h.roots = c.cfg.Roots(k.host)
+	}
+	conn, receipt, e := c.handshake(ctx, h, l.sock, sessions)
+	l.ssl, l.tls = time.Since(begin), receipt
+	hop.TLS = receipt
+	r.update(func(f *Facts) { l.note(f, false) })
+	if e != nil {
+		return nil, e
+	}
+	l.Conn, l.protocol = conn, receipt.ALPN
+	return l, nil
+}

@@ -1,0 +1,381 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"eaves/capture"
+)
+
+// key is all that two calls must have in common to share a connection or a TLS session.
+type key struct {
+	scheme, host string
+	port         int
+	serverName   string
+	insecure     bool
+	identity     string
+}
+
+// sweepEvery is how often idle connections are looked at.
+const sweepEvery = 15 * time.Second
+
+// sessionsPerHost bounds the TLS sessions kept for resumption.
+const sessionsPerHost = 4
+
+// spoken is what an origin is known to speak.
+type spoken uint8
+
+const (
+	unknown   spoken = iota
+	speaksH1         // offered HTTP/2 it chose HTTP/1, or (http) did not understand it
+	speaksH2         // it chose HTTP/2
+	refusesH1        // it speaks nothing but HTTP/2
+)
+
+// host is the pool for one key.
+type host struct {
+	client *Client
+	key    key
+	users  int // calls between host and leave; guarded by Client.mu
+
+	sessions tls.ClientSessionCache
+
+	mu      sync.Mutex
+	idle    []*h1conn // oldest first
+	h2      []*h2conn
+	spoken  spoken
+	flight  *flight
+	touched time.Time
+	closed  bool
+}
+
+// flight is an attempt to connect that may end in HTTP/2, on which others wait instead of making their own.
+type flight struct {
+	done  chan struct{}
+	err   *Error // what the others are told; nil: look again
+	facts Facts
+}
+
+// conn is what carries a call.
+type carrier interface {
+	roundTrip(ctx context.Context, call *Call, reused bool) (*Response, *Error)
+}
+
+// host returns the pool for a key, nil when the client is closed. leave has to be called.
+func (c *Client) host(k key) *host {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	h := c.hosts[k]
+	if h == nil {
+		h = &host{client: c, key: k}
+		if k.scheme == "https" {
+			h.sessions = tls.NewLRUClientSessionCache(sessionsPerHost)
+		}
+		c.hosts[k] = h
+		if c.timer == nil {
+			c.timer = time.AfterFunc(c.sweepPeriod(), c.sweep)
+		}
+	}
+	h.users++
+	return h
+}
+
+func (c *Client) sweepPeriod() time.Duration { return min(sweepEvery, c.cfg.IdleTimeout) }
+
+func (c *Client) leave(h *host) {
+	c.mu.Lock()
+	h.users--
+	c.mu.Unlock()
+}
+
+// sweep closes what was idle for too long or has died, and forgets hosts that nobody asks any more.
+func (c *Client) sweep() {
+	c.mu.Lock()
+	hosts := make([]*host, 0, len(c.hosts))
+	for _, h := range c.hosts {
+		hosts = append(hosts, h)
+	}
+	c.mu.Unlock()
+	now := time.Now()
+	for _, h := range hosts {
+		if empty := h.sweep(now); !empty {
+			continue
+		}
+		c.mu.Lock()
+		if h.users == 0 && h.vacant(now) {
+			delete(c.hosts, h.key)
+		}
+		c.mu.Unlock()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed || len(c.hosts) == 0:
+		c.timer = nil
+	default:
+		c.timer = time.AfterFunc(c.sweepPeriod(), c.sweep)
+	}
+}
+
+// sweep closes connections that were idle for too long at now, or have died, and says whether none is left.
+func (h *host) sweep(now time.Time) (empty bool) {
+	h.mu.Lock()
+	idle, h2 := h.idle, slices.Clone(h.h2)
+	h.idle = nil
+	h.mu.Unlock()
+	kept := make([]*h1conn, 0, len(idle))
+	for _, hc := range idle {
+		if now.Sub(hc.idleSince) < h.client.cfg.IdleTimeout && hc.alive() {
+			kept = append(kept, hc)
+		} else {
+			hc.close()
+		}
+	}
+	for _, cc := range h2 {
+		cc.closeIfIdle(now, h.client.cfg.IdleTimeout)
+	}
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		for _, hc := range kept {
+			hc.close()
+		}
+		return true
+	}
+	defer h.mu.Unlock()
+	h.idle = append(kept, h.idle...)
+	return len(h.idle) == 0 && len(h.h2) == 0
+}
+
+// vacant says whether nothing of the host is worth keeping.
+func (h *host) vacant(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.idle) == 0 && len(h.h2) == 0 && h.flight == nil && now.Sub(h.touched) >= h.client.cfg.IdleTimeout
+}
+
+// forget drops TLS sessions and what is known of the host.
+func (h *host) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.spoken = unknown
+	if h.sessions != nil {
+		h.sessions = tls.NewLRUClientSessionCache(sessionsPerHost)
+	}
+}
+
+func (h *host) close() {
+	h.mu.Lock()
+	h.closed = true
+	idle, h2 := h.idle, slices.Clone(h.h2)
+	h.idle = nil
+	h.mu.Unlock()
+	for _, hc := range idle {
+		hc.close()
+	}
+	for _, cc := range h2 {
+		cc.shutdown()
+	}
+}
+
+// get returns a connection for a call: one that is there, unless fresh, or a new one.
+func (h *host) get(ctx context.Context, call *Call, fresh bool, begun time.Time) (conn carrier, reused bool, e *Error) {
+	waited := false
+	defer func() {
+		if waited && e == nil && reused {
+			call.Receipt.update(func(f *Facts) { f.Timings.Blocked = since(begun) })
+		}
+	}()
+	for {
+		h.mu.Lock()
+		h.touched = begun
+		wantsH2 := false && (call.HTTP2 && h.spoken != speaksH1 || h.spoken == refusesH1) && call.Upgrade == ""
+		if !wantsH2 {
+			h.mu.Unlock()
+			hc, reused, e := h.getH1(ctx, call, fresh)
+			if e != nil && onlyH2(e) && call.Upgrade == "" {
+				h.mu.Lock()
+				h.spoken = refusesH1
+				h.mu.Unlock()
+				continue
+			}
+			if e != nil {
+				return nil, false, e
+			}
+			return hc, reused, nil
+		}
+		if cc := h.reserve(); cc != nil {
+			h.mu.Unlock()
+			return cc, true, nil
+		}
+		if h.flight != nil {
+			fl := h.flight
+			h.mu.Unlock()
+			waited = true
+			select {
+			case <-fl.done:
+			case <-ctx.Done():
+				return nil, false, cancelled(ctx, "waiting for a connection to "+h.key.host)
+			}
+			if fl.err != nil {
+				call.Receipt.update(func(f *Facts) { *f = fl.facts })
+				return nil, false, fl.err
+			}
+			continue
+		}
+		fl := &flight{done: make(chan struct{})}
+		h.flight = fl
+		alone := h.spoken == refusesH1
+		h.mu.Unlock()
+		conn, e := h.fly(ctx, call, fl, alone)
+		if conn == nil && e == nil {
+			continue // it speaks HTTP/1 only
+		}
+		return conn, false, e
+	}
+}
+
+// onlyH2 says whether a server refused HTTP/1.1.
+func onlyH2(e *Error) bool {
+	code, remote, ok := alertOf(e.Cause)
+	return e.Stage == capture.StageTLS && ok && remote && code == alertNoApplicationProto
+}
+
+// fly connects, offering HTTP/2, and tells those who wait.
+func (h *host) fly(ctx context.Context, call *Call, fl *flight, alone bool) (conn carrier, e *Error) {
+	settle := func(s spoken, cc *h2conn) {
+		h.mu.Lock()
+		h.flight = nil
+		if s != unknown {
+			h.spoken = s
+		}
+		if cc != nil {
+			h.h2 = append(h.h2, cc)
+		}
+		closed := h.closed
+		h.mu.Unlock()
+		close(fl.done)
+		if closed && cc != nil {
+			cc.shutdown()
+		}
+	}
+	receipt := call.Receipt
+	if receipt == nil {
+		receipt = new(Receipt)
+	}
+	var protos []string
+	if h.key.scheme == "https" {
+		protos = []string{"h2", "http/1.1"}
+		if alone {
+			protos = protos[:1]
+		}
+	}
+	l, e := h.client.connect(ctx, &h.key, protos, h.sessionCache(), receipt)
+	if e != nil {
+		if !errors.Is(ctx.Err(), context.Canceled) && ctx.Err() == nil {
+			fl.err, fl.facts = e, receipt.Snapshot()
+		}
+		settle(unknown, nil)
+		return nil, e
+	}
+	switch {
+	case l.protocol == "h2", protos == nil:
+		cc, e := h.startH2(ctx, l, protos == nil)
+		if e != nil && protos == nil && ctx.Err() == nil { // it does not speak h2c
+			settle(speaksH1, nil)
+			return nil, nil
+		}
+		if e != nil {
+			settle(unknown, nil)
+			return nil, e
+		}
+		s := speaksH2
+		if alone {
+			s = refusesH1
+		}
+		cc.reserveFirst()
+		settle(s, cc)
+		return cc, nil
+	}
+	hc := newH1(h, l)
+	settle(speaksH1, nil)
+	return hc, nil
+}
+
+func (h *host) sessionCache() tls.ClientSessionCache {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sessions
+}
+
+// reserve finds an HTTP/2 connection with room for a stream, and drops those that take no more. h.mu is held.
+func (h *host) reserve() *h2conn {
+	for i := 0; i < len(h.h2); i++ {
+		switch h.h2[i].reserve() {
+		case roomFree:
+			return h.h2[i]
+		case roomNever:
+			h.h2 = slices.Delete(h.h2, i, i+1)
+			i--
+		}
+	}
+	return nil
+}
+
+// getH1 returns an HTTP/1 connection.
+func (h *host) getH1(ctx context.Context, call *Call, fresh bool) (hc *h1conn, reused bool, e *Error) {
+	for !fresh {
+		h.mu.Lock()
+		n := len(h.idle)
+		if n == 0 {
+			h.mu.Unlock()
+			break
+		}
+		hc := h.idle[n-1]
+		h.idle[n-1] = nil
+		h.idle = h.idle[:n-1]
+		h.mu.Unlock()
+		if hc.alive() {
+			return hc, true, nil
+		}
+		hc.close()
+	}
+	var protos []string
+	if h.key.scheme == "https" {
+		protos = []string{"http/1.1"}
+	}
+	l, e := h.client.connect(ctx, &h.key, protos, h.sessionCache(), call.Receipt)
+	if e != nil {
+		return nil, false, e
+	}
+	return newH1(h, l), false, nil
+}
+
+// put gives a connection back.
+func (h *host) put(hc *h1conn) {
+	hc.idleSince = time.Now()
+	var over *h1conn
+	h.mu.Lock()
+	switch {
+	case h.closed:
+		over = hc
+	default:
+		if len(h.idle) >= h.client.cfg.MaxIdlePerHost {
+			over = h.idle[0]
+			h.idle = slices.Delete(h.idle, 0, 1)
+		}
+		h.idle = append(h.idle, hc)
+	}
+	h.touched = hc.idleSince
+	h.mu.Unlock()
+	if over != nil {
+		over.close()
+	}
+}

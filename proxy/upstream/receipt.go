@@ -1,0 +1,64 @@
+package upstream
+
+import (
+	"sync"
+	"time"
+
+	"eaves/capture"
+	"eaves/proxy/wire"
+)
+
+// Sent is a request's head as it was really written.
+type Sent struct {
+	Proto  string // HTTP/1.1 or HTTP/2
+	Method string
+	Target string // HTTP/1: the request-target, HTTP/2: :path
+	// Authority is :authority (HTTP/2); in HTTP/1 the Host field stands among Fields.
+	Authority string
+	Fields    wire.Fields
+	HeadSize  int
+}
+
+// Facts are what a Receipt holds at one moment. What its pointers lead to is not written to any more.
+type Facts struct {
+	// Timings follow HAR 1.2: connect includes ssl. Receive is the caller's.
+	Timings    capture.Timings
+	ServerIP   string
+	Connection string
+	Reused     bool
+	TLS        *capture.TLS
+	Route      *capture.Route
+	Sent       Sent
+}
+
+// Receipt is filled while a call happens. It may be read at any time.
+type Receipt struct {
+	mu    sync.Mutex
+	facts Facts
+	begun bool
+	sent  time.Time // when the last byte of the request was written
+}
+
+// Snapshot returns what is known now.
+func (r *Receipt) Snapshot() Facts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.begun {
+		return Facts{Timings: capture.NoTimings()}
+	}
+	return r.facts
+}
+
+func (r *Receipt) update(f func(*Facts)) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.begun {
+		r.begun, r.facts.Timings = true, capture.NoTimings()
+	}
+	f(&r.facts)
+}
+
+func since(t time.Time) float64 { return capture.Milliseconds(time.Since(t)) }

@@ -1,0 +1,58 @@
+package upstream
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
+)
+
+// sock is the connection below TLS. It counts what is written, and can be read without waiting, so that nobody has to
+// sit on an idle connection to learn that it died.
+type sock struct {
+	net.Conn
+	raw   syscall.RawConn // nil where the connection has none
+	probe bool            // reads do not wait; set by whoever has the connection to himself
+	wrote atomic.Int64
+}
+
+func newSock(c net.Conn) *sock {
+	s := &sock{Conn: c}
+	if sc, ok := c.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			s.raw = raw
+		}
+	}
+	return s
+}
+
+func (s *sock) Read(p []byte) (int, error) {
+	if s.probe {
+		return s.readNow(p)
+	}
+	return s.Conn.Read(p)
+}
+
+func (s *sock) Write(p []byte) (int, error) {
+	n, err := s.Conn.Write(p)
+	s.wrote.Add(int64(n))
+	return n, err
+}
+
+// CloseWrite ends the writing side.
+func (s *sock) CloseWrite() error {
+	if c, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// errNothing says that there is nothing to read at the moment. crypto/tls lets a connection live on after an error that
+// is temporary.
+var errNothing net.Error = nothing{}
+
+type nothing struct{}
+
+func (nothing) Error() string   { return "nothing to read at the moment" }
+func (nothing) Timeout() bool   { return true }
+func (nothing) Temporary() bool { return true }

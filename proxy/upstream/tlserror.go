@@ -1,0 +1,192 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"reflect"
+	"strings"
+	"syscall"
+
+	"eaves/capture"
+)
+
+// alerts names TLS alerts (RFC 8446, 6; the registry for the older ones).
+var alerts = [...]struct {
+	code  uint8
+	name  string
+	words string
+}{
+	{0, "close_notify", "closed"},
+	{10, "unexpected_message", "a message came that it did not expect"},
+	{20, "bad_record_mac", "a record did not decrypt"},
+	{21, "decryption_failed", "a record did not decrypt"},
+	{22, "record_overflow", "a record was too long"},
+	{40, "handshake_failure", "no acceptable set of parameters"},
+	{41, "no_certificate", "no certificate was sent"},
+	{42, "bad_certificate", "the certificate was not accepted"},
+	{43, "unsupported_certificate", "the certificate's kind is not supported"},
+	{44, "certificate_revoked", "the certificate is revoked"},
+	{45, "certificate_expired", "the certificate has expired"},
+	{46, "certificate_unknown", "the certificate was not accepted"},
+	{47, "illegal_parameter", "a field had a value it may not have"},
+	{48, "unknown_ca", "the certificate's CA is not trusted"},
+	{49, "access_denied", "the certificate is valid, but access is denied"},
+	{50, "decode_error", "a message could not be decoded"},
+	{51, "decrypt_error", "a signature or key exchange did not check"},
+	{60, "export_restriction", "export restriction"},
+	{70, "protocol_version", "the protocol version is not supported"},
+	{71, "insufficient_security", "the ciphers offered are too weak for it"},
+	{80, "internal_error", "an error within the server"},
+	{86, "inappropriate_fallback", "the protocol version was lowered"},
+	{90, "user_canceled", "cancelled"},
+	{100, "no_renegotiation", "renegotiation is refused"},
+	{109, "missing_extension", "an extension is missing"},
+	{110, "unsupported_extension", "an extension was not expected"},
+	{111, "certificate_unobtainable", "the certificate could not be fetched"},
+	{112, "unrecognized_name", "it does not know this server name"},
+	{113, "bad_certificate_status_response", "the certificate's status is invalid"},
+	{114, "bad_certificate_hash_value", "the certificate's hash is wrong"},
+	{115, "unknown_psk_identity", "the pre-shared key is not known"},
+	{116, "certificate_required", "a client certificate is required"},
+	{120, "no_application_protocol", "none of the protocols offered (ALPN) is spoken"},
+	{121, "ech_required", "encrypted client hello is required"},
+}
+
+// The alerts that are treated by themselves.
+const (
+	alertHandshakeFailure     = 40
+	alertProtocolVersion      = 70
+	alertInsufficientSecurity = 71
+	alertUnrecognizedName     = 112
+	alertCertificateRequired  = 116
+	alertNoApplicationProto   = 120
+)
+
+func alertName(code uint8) string {
+	for _, a := range alerts {
+		if a.code == code {
+			return a.name
+		}
+	}
+	return fmt.Sprintf("alert %d", code)
+}
+
+func alertWords(code uint8) string {
+	for _, a := range alerts {
+		if a.code == code {
+			return fmt.Sprintf("%s (%s)", a.name, a.words)
+		}
+	}
+	return fmt.Sprintf("%d, which has no name", code)
+}
+
+// alertOf finds a TLS alert in an error: its code and whether the other side sent it. crypto/tls hides the type, but it
+// is a number.
+func alertOf(err error) (code uint8, remote, ok bool) {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Err == nil {
+		return 0, false, false
+	}
+	v := reflect.ValueOf(op.Err)
+	if v.Kind() != reflect.Uint8 {
+		return 0, false, false
+	}
+	return uint8(v.Uint()), op.Op == "remote error", true
+}
+
+// explain says why a handshake failed.
+func (h *hello) explain(ctx context.Context, err error) *Error {
+	doing := "doing the TLS handshake with " + h.where
+	if ctx.Err() == context.Canceled {
+		return cancelled(ctx, doing)
+	}
+	tlsFail := func(format string, a ...any) *Error {
+		return fail(capture.StageTLS, err, "TLS with %s: %s", h.where, fmt.Sprintf(format, a...))
+	}
+	var timeout net.Error
+	if ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout() {
+		return fail(capture.StageTimeout, err, "TLS with %s: the server did not finish the handshake within %s", h.where, seconds(h.timeout)).
+			hint("check that the port speaks TLS")
+	}
+	if h.verification.err != nil && !h.insecure {
+		return tlsFail("%s", h.verification.message).hint("%s", h.verification.hint)
+	}
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) {
+		return h.notTLS(record, tlsFail)
+	}
+	if code, remote, ok := alertOf(err); ok && remote {
+		return h.alerted(code, tlsFail)
+	}
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return tlsFail("the server closed the connection during the handshake, without saying why").
+			hint("some servers do so when they do not know the server name %q, or want another TLS version", h.serverName)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return tlsFail("the server reset the connection during the handshake").
+			hint("a firewall may stand between, or the port does not speak TLS")
+	}
+	message := strings.TrimPrefix(err.Error(), "tls: ")
+	if v, ok := strings.CutPrefix(message, "server selected unsupported protocol version "); ok {
+		return tlsFail("the server speaks only %s, which is no longer offered", versionName(v)).hint("the server needs TLS 1.2 or later")
+	}
+	if strings.Contains(message, "cipher suite") {
+		return tlsFail("the server chose a cipher suite that was not offered").hint("the server needs a modern cipher suite (ECDHE with AES-GCM or ChaCha20)")
+	}
+	if strings.Contains(message, "unadvertised ALPN") {
+		return tlsFail("the server chose an application protocol (ALPN) that was not offered; offered: %s", strings.Join(h.protos, ", "))
+	}
+	return tlsFail("%s", message)
+}
+
+// versionName reads a version as crypto/tls's message has it.
+func versionName(hex string) string {
+	var v uint16
+	if _, err := fmt.Sscanf(hex, "%x", &v); err != nil {
+		return "an old version"
+	}
+	if v == 0x0300 {
+		return "SSL 3.0"
+	}
+	return tls.VersionName(v)
+}
+
+func (h *hello) notTLS(record tls.RecordHeaderError, tlsFail func(string, ...any) *Error) *Error {
+	head := record.RecordHeader[:]
+	if bytes.HasPrefix(head, []byte("HTTP/")) {
+		return tlsFail("the server answers in plain HTTP: this port does not speak TLS").hint("use http:// for it")
+	}
+	printable := bytes.IndexFunc(head, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+	if printable {
+		return tlsFail("the server answers %q…: this port does not speak TLS", head).hint("check the port")
+	}
+	return tlsFail("the server's answer is not TLS (it begins with the bytes % x)", head).hint("check the port")
+}
+
+func (h *hello) alerted(code uint8, tlsFail func(string, ...any) *Error) *Error {
+	e := tlsFail("the server refused the handshake with the alert %s", alertWords(code))
+	switch code {
+	case alertProtocolVersion:
+		e.Message += ": it wants a TLS version older than 1.2, which is no longer offered"
+		e.hint("the server needs TLS 1.2 or later")
+	case alertHandshakeFailure, alertInsufficientSecurity:
+		if h.asked {
+			e.Message += fmt.Sprintf(": it asked for a client certificate, and none is configured for %s", h.host)
+			break
+		}
+		e.Message += ": it wants ciphers or parameters that are no longer offered (such as RC4, 3DES, DHE or RSA key exchange), or a client certificate"
+		e.hint("the server needs a modern cipher suite (ECDHE with AES-GCM or ChaCha20)")
+	case alertUnrecognizedName:
+		e.hint("the server does not serve the name %q", h.serverName)
+	case alertCertificateRequired:
+		e.Message += fmt.Sprintf(", and none is configured for %s", h.host)
+	case alertNoApplicationProto:
+		e.Message += fmt.Sprintf("; offered: %s", strings.Join(h.protos, ", "))
+	}
+	return e
+}
