@@ -1,0 +1,154 @@
+package webui
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"eaves/capture"
+)
+
+// body serves a kept body. Whatever it is, a browser is told that it is bytes to save: nothing captured is ever shown by
+// its own type, but for raster images that the console asks for as such.
+func (s *Server) body(w http.ResponseWriter, r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	values := r.URL.Query()
+	decoded, err := boolean(values, "decoded")
+	if err != nil {
+		return err
+	}
+	image := values.Get("view") == "image"
+	if values.Has("view") && !image {
+		return bad("view", "view is image")
+	}
+	side := capture.Side(r.vars["side"])
+	x, err := s.cfg.Store.Get(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	kept, err := s.cfg.Store.Body(r.Context(), id, side)
+	if err != nil {
+		return err
+	}
+	defer kept.Close()
+	h := w.Header()
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="eaves-%d-%s.bin"`, id, side))
+	var plain io.ReadSeeker = kept
+	if codings, cut := bodyOf(x, side); (decoded || image) && len(codings) > 0 {
+		d := &decodedBody{ctx: r.Context(), kept: kept, codings: codings, cut: cut}
+		defer d.Close()
+		if err := d.check(); err != nil {
+			return err
+		}
+		if r.Header.Get("Range") == "" && !image {
+			// Its length is known only once it has been decoded, so it goes out without one.
+			w.WriteHeader(http.StatusOK)
+			if r.Method == http.MethodHead {
+				return nil
+			}
+			_, err := io.Copy(w, d)
+			return err
+		}
+		if part, ok := onePart(r.Header.Get("Range")); ok && !image {
+			return d.servePart(w, r, part)
+		}
+		plain = d
+	}
+	if image {
+		kind, err := imageType(plain)
+		if err != nil {
+			return err
+		}
+		h.Set("Content-Type", kind)
+		h.Set("Content-Disposition", "inline")
+	}
+	http.ServeContent(w, r.Request, "", time.Time{}, plain)
+	return nil
+}
+
+// bodyOf is what one side's header says of its body's codings, and whether the kept body is not all of it.
+func bodyOf(x *capture.Exchange, side capture.Side) (codings []string, cut bool) {
+	if side == capture.SideRequest {
+		return contentCodings(x.Request.Header), x.Request.Truncated || x.State != capture.StateDone
+	}
+	if x.Response == nil {
+		return nil, false
+	}
+	return contentCodings(x.Response.Header), x.Response.Truncated || x.State != capture.StateDone
+}
+
+// images are the types that a browser can be let show: decoders of pixels, none of documents.
+var images = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/x-icon"}
+
+// imageType looks at the bytes, not at what was claimed of them.
+func imageType(content io.ReadSeeker) (string, error) {
+	head := make([]byte, 512)
+	n, err := io.ReadFull(content, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return "", err
+	}
+	if _, err := content.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	kind := http.DetectContentType(head[:n])
+	if n >= 12 && string(head[4:8]) == "ftyp" && (string(head[8:12]) == "avif" || string(head[8:12]) == "avis") {
+		kind = "image/avif"
+	} else if !slices.Contains(images, kind) {
+		return "", problem{Status: http.StatusUnsupportedMediaType, Parameter: "view", Detail: "this body is no PNG, JPEG, GIF, WebP, AVIF, BMP or icon"}
+	}
+	return kind, nil
+}
+
+// servePart answers a request for a part near the beginning without decoding what is behind it.
+func (d *decodedBody) servePart(w http.ResponseWriter, r *request, p part) error {
+	skipped, err := io.CopyN(io.Discard, d, p.first)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	var buf bytes.Buffer
+	if skipped == p.first {
+		if _, err = io.CopyN(&buf, d, p.last-p.first+1); err != nil && err != io.EOF {
+			return err
+		}
+	}
+	// The whole length is known only if the end was met (RFC 9110, 14.4).
+	total := "*"
+	if err == io.EOF {
+		total = fmt.Sprint(skipped + int64(buf.Len()))
+	}
+	h := w.Header()
+	if buf.Len() == 0 {
+		h.Set("Content-Range", "bytes */"+total)
+		return problem{Status: http.StatusRequestedRangeNotSatisfiable, Parameter: "Range", Detail: "the body is shorter than that: " + total + " bytes"}
+	}
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%s", p.first, p.first+int64(buf.Len())-1, total))
+	h.Set("Content-Length", fmt.Sprint(buf.Len()))
+	w.WriteHeader(http.StatusPartialContent)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(buf.Bytes())
+	}
+	return nil
+}
+
+// part is a closed range.
+type part struct{ first, last int64 }
+
+// maxPart is the largest part that is gathered in memory.
+const maxPart = 16 << 20
+
+// onePart reads a range header that asks for one closed range of moderate size.
+func onePart(header string) (part, bool) {
+	var p part
+	var rest string
+	n, _ := fmt.Sscanf(header, "bytes=%d-%d%s", &p.first, &p.last, &rest)
+	return p, n == 2 && p.first >= 0 && p.last >= p.first && p.last-p.first < maxPart
+}

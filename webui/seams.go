@@ -1,0 +1,173 @@
+package webui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"eaves/capture"
+	"eaves/capture/filter"
+)
+
+// Store is everything the console asks of what keeps exchanges, in the parts that each endpoint needs.
+type Store interface {
+	Exchanges
+	Bodies
+	Keeper
+	Feed
+	Statistician
+}
+
+// Exchanges reads exchanges. An unknown id is capture.ErrNotFound.
+type Exchanges interface {
+	List(ctx context.Context, q Query) (Page, error)
+	Get(ctx context.Context, id int64) (*capture.Exchange, error)
+	Messages(ctx context.Context, id, after int64, limit int) ([]capture.Message, error)
+}
+
+// Query asks for a page of exchanges: newest first, also with Before; oldest first with ByID, those after After; by
+// revision with ByChange, those changed after ChangedAfter, each once and in its latest revision.
+type Query struct {
+	// Filter may be nil: everything.
+	Filter *filter.Filter
+	Limit  int
+	// Before is an id, 0: from the newest.
+	Before int64
+
+	ByID         bool
+	After        int64
+	ByChange     bool
+	ChangedAfter int64
+
+	// Total asks for the number of all that match.
+	Total bool
+}
+
+// Page is one page of summaries. Total counts what matches on all pages, if the query asked.
+type Page struct {
+	Exchanges []*capture.Exchange
+	Total     int64
+}
+
+// Bodies opens kept bodies, as transferred.
+type Bodies interface {
+	Body(ctx context.Context, id int64, side capture.Side) (capture.Body, error)
+}
+
+// Keeper removes and annotates.
+type Keeper interface {
+	Delete(ctx context.Context, f *filter.Filter) (int64, error)
+	Prune(ctx context.Context, p Prune) (Pruned, error)
+	// Annotate sets what is not nil.
+	Annotate(ctx context.Context, id int64, mark, comment *string) error
+}
+
+// Prune says what to remove: what matches Filter and is older than OlderThan; then the oldest, until the store is no
+// larger than MaxSize. Zero values do not limit.
+type Prune struct {
+	Filter    *filter.Filter
+	OlderThan time.Duration
+	MaxSize   int64
+}
+
+// Pruned is what a prune removed, and the bytes given back to the disk.
+type Pruned struct {
+	Removed, Freed int64
+}
+
+// Feed publishes committed changes.
+type Feed interface {
+	// Changes begins after the given revision. An ErrReset means that the store cannot tell what came after it.
+	Changes(after int64) (Subscription, error)
+	// Seq is the latest committed revision.
+	Seq() int64
+	// ID names the store; revisions of another store mean nothing here.
+	ID() string
+}
+
+// Subscription gives changes in the order of their revisions, in batches. Next fails with a *GapError when changes were
+// left out, and goes on behind them; with ErrReset when it cannot tell what was.
+type Subscription interface {
+	Next(ctx context.Context) ([]capture.Change, error)
+	Close()
+}
+
+// GapError says that changes after From up to To were left out.
+type GapError struct{ From, To int64 }
+
+func (e *GapError) Error() string {
+	return fmt.Sprintf("changes after %d up to %d were left out", e.From, e.To)
+}
+
+// Statistician knows how the store is.
+type Statistician interface {
+	Stats(ctx context.Context) (Stats, error)
+}
+
+// Stats is how the store is.
+type Stats struct {
+	// Exchanges counts what is kept, Open those of them that are under way.
+	Exchanges, Open int64
+	// QueueDepth counts what waits to be written.
+	QueueDepth int64
+	// DatabaseSize and BodiesSize are bytes on disk.
+	DatabaseSize, BodiesSize int64
+	// FullText says whether body text is indexed.
+	FullText bool
+	// Problem is what keeps the store from recording, such as a full disk; "" when it is well.
+	Problem string
+	// Lost counts the exchanges that could not be recorded.
+	Lost int64
+}
+
+// Sender sends requests through the very pipeline that live traffic takes.
+type Sender interface {
+	// Send begins to send and returns the id of the new exchange at once. It owns o.Body from then on. An error says in a
+	// plain sentence why the request cannot be sent.
+	Send(ctx context.Context, o Outgoing) (int64, error)
+}
+
+// Outgoing is a request to send.
+type Outgoing struct {
+	// ReplayOf is the exchange that is sent again; 0: the request was composed.
+	ReplayOf    int64
+	Method, URL string
+	// Target is the request-target where it cannot be told from URL.
+	Target string
+	// HTTPVersion is what the request was first sent with; "" where it was composed.
+	HTTPVersion string
+	Header      capture.Header
+	Trailer     capture.Header
+	// Body may be nil: none. Size is its length.
+	Body io.ReadCloser
+	Size int64
+	// Edited says that the body is not the one that Header was written for, so that its length must be said anew.
+	Edited bool
+}
+
+// Recording is the switch that says whether live traffic is recorded.
+type Recording interface {
+	Recording() bool
+	SetRecording(on bool) error
+}
+
+// Rules keeps the pipeline's rules, in order.
+type Rules interface {
+	Rules() []Rule
+	// EditRules replaces the rules by what edit makes of them, unless edit fails; nobody else edits meanwhile.
+	EditRules(edit func([]Rule) ([]Rule, error)) error
+}
+
+// Rule is one rule of the pipeline: what its filter matches is ignored (passed on, not recorded), blocked, or passed
+// through without interception.
+type Rule struct {
+	ID      int64  `json:"id"`
+	Enabled bool   `json:"enabled"`
+	Filter  string `json:"filter"`
+	Action  string `json:"action"`
+}
+
+// ErrReset says that a cursor is of another store, or too old.
+var ErrReset = errors.New("the cursor is of another store, or too old")
