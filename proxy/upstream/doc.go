@@ -24,5 +24,6 @@
 // # What callers must do
 //
 // Read Response.Body to its end or close it. Call.Body may be read until Call.Sent is closed, also after Do has
-// returned: an answer may come before the request has been sent.
+// returned: an answer may come before the request has been sent. What then stops the sending is the end of the context,
+// or of the connection; closing an answer's body that was read to its end does not.
 package upstream

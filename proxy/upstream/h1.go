@@ -103,7 +103,7 @@ func (hc *h1conn) roundTrip(ctx context.Context, call *Call, reused bool) (*Resp
 	}
 	call.Receipt.update(func(f *Facts) {
 		hc.note(f, reused)
-		f.Sent = Sent{Proto: "HTTP/1.1", Method: call.Method, Target: call.Target, Fields: fields, HeadSize: headSize(call, fields)}
+		f.Sent = &Sent{Proto: "HTTP/1.1", Method: call.Method, Target: call.Target, Fields: fields, HeadSize: headSize(call, fields)}
 	})
 	begunBody := false
 	var err error
@@ -253,13 +253,13 @@ func (x *exchange) send() {
 	}
 	clientIs := x.clientIs
 	x.mu.Unlock()
-	close(x.call.sent)
 	if clientIs != nil {
 		x.hc.abort() // what was sent must not look whole
 	}
 	if last {
 		x.release()
 	}
+	close(x.call.sent) // last, so that whoever waits for it finds the connection free
 }
 
 // awaitAnswer bounds the wait for the answer's head, now that the request is sent.
@@ -527,7 +527,8 @@ func (x *exchange) finished() {
 	}
 }
 
-// Close ends the exchange, wherever it is.
+// Close ends the exchange, wherever it is. Where the answer was read to its end, what is left of the request is still
+// sent: ending the call's context stops that.
 func (x *exchange) Close() error {
 	_ = x.body.Close()
 	x.drop()
@@ -538,7 +539,7 @@ func (x *exchange) Close() error {
 func (x *exchange) drop() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !x.reading && !x.sending {
+	if !x.reading {
 		return // it has
 	}
 	x.reading, x.reusable, x.dropped = false, false, true

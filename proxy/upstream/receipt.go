@@ -28,7 +28,7 @@ type Facts struct {
 	Reused     bool
 	TLS        *capture.TLS
 	Route      *capture.Route
-	Sent       Sent
+	Sent       *Sent
 }
 
 // Receipt is filled while a call happens. It may be read at any time.
