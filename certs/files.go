@@ -24,8 +24,8 @@ const (
 
 func (c *CA) path(name string) string { return filepath.Join(c.dir, name) }
 
-// Path returns where the certificate lies.
-func (c *CA) Path() string { return c.path(certFile) }
+// CertificateFile returns where the certificate lies, as PEM.
+func (c *CA) CertificateFile() string { return c.path(certFile) }
 
 // LoadOrCreate returns the authority of the data directory dir, making directory and authority on first run. What
 // cannot be used is an *Error (a certificate without its key, a pair that does not fit, an expired authority, damage):
