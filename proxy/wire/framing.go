@@ -105,7 +105,7 @@ func (h *RequestHead) Framing() (Framing, error) {
 			return Framing{}, bad("CONNECT has a body")
 		case equal(v.codings, "chunked"):
 			return Framing{Kind: Chunked}, nil
-		case knownCodings(v.codings, true):
+		case knownCodings(v.codings):
 			return Framing{}, &ParseError{Status: http.StatusNotImplemented, Reason: "the transfer coding is not supported"}
 		}
 		return Framing{}, bad("Transfer-Encoding is not chunked")
@@ -124,24 +124,20 @@ func (h *RequestHead) Framing() (Framing, error) {
 	return Framing{Kind: Length, Length: v.length}, nil
 }
 
-// knownCodings says whether s is a list of transfer codings of which each but the last is a compression (RFC 9112,
-// section 7.2) and the last is chunked, or a compression too if chunked is false.
-func knownCodings(s string, chunked bool) bool {
+// knownCodings says whether s is a list of compressions (RFC 9112, section 7.2) and a last chunked.
+func knownCodings(s string) bool {
 	for more := true; more; {
 		var one string
 		one, s, more = strings.Cut(s, ",")
 		switch one = trim(one); {
 		case equal(one, "gzip"), equal(one, "x-gzip"), equal(one, "deflate"), equal(one, "compress"), equal(one, "x-compress"):
-			if !more && chunked {
-				return false
-			}
 		case equal(one, "chunked"):
-			return !more && chunked
+			return !more
 		default:
 			return false
 		}
 	}
-	return true
+	return false
 }
 
 // Framing says how the response's body is framed, as an answer to a request with that method (RFC 9112, section 6.3).
@@ -170,17 +166,11 @@ func (h *ResponseHead) Framing(requestMethod string) (Framing, error) {
 		if h.Minor < 1 {
 			h.note("Transfer-Encoding in an HTTP/1.0 response")
 		}
-		switch {
-		case equal(v.codings, "chunked"):
-			f.Kind, f.Lenient = Chunked, true
-		case knownCodings(v.codings, true):
-			h.note("the body has a further transfer coding")
-			f.Kind, f.Lenient = Chunked, true
-		case knownCodings(v.codings, false):
-			h.note("the body has a transfer coding without chunks")
-		default:
-			return Framing{}, responseError(bad("Transfer-Encoding is not known"))
+		// We ask for no other coding (TE is of one hop), and a client could not tell what to make of one.
+		if !equal(v.codings, "chunked") {
+			return Framing{}, responseError(bad("Transfer-Encoding is not chunked"))
 		}
+		f.Kind, f.Lenient = Chunked, true
 	case v.length >= 0:
 		f = Framing{Kind: Length, Length: v.length}
 	}

@@ -19,7 +19,7 @@ func NormaliseRequest(f Fields, fr Framing, host string, keep ...Keep) Fields {
 	if host != "" {
 		f = setHost(f, host)
 	}
-	return frame(f, fr, false)
+	return frame(f, fr)
 }
 
 // NormaliseResponse returns fields fit to be sent to the client with a body framed as fr says, which need not be how it
@@ -34,28 +34,27 @@ func NormaliseResponse(f Fields, status int, fr Framing, keep ...Keep) Fields {
 	}
 	f = hopByHop(f, k, true, nil)
 	if fr.Kind != None {
-		return frame(f, fr, fr.Kind == UntilClose)
+		return frame(f, fr)
 	}
 	v, err := inspect(f)
 	switch {
 	case err != nil:
 	case status < 200 || status == http.StatusNoContent:
 		if status == http.StatusNoContent && v.length == 0 {
-			return frame(f, Framing{Kind: Length}, false)
+			return frame(f, Framing{Kind: Length})
 		}
-	case v.encoding && knownCodings(v.codings, true):
-		return frame(f, Framing{Kind: Chunked}, false)
+	case equal(v.codings, "chunked"):
+		return frame(f, Framing{Kind: Chunked})
 	case v.length >= 0:
-		return frame(f, Framing{Kind: Length, Length: v.length}, false)
+		return frame(f, Framing{Kind: Length, Length: v.length})
 	}
-	return frame(f, Framing{}, false)
+	return frame(f, Framing{})
 }
 
-// frame makes the framing fields say fr. codings lets transfer codings without chunked stay. It works on f itself.
-func frame(f Fields, fr Framing, codings bool) Fields {
+// frame makes the framing fields say fr. It works on f itself.
+func frame(f Fields, fr Framing) Fields {
 	v, err := inspect(f)
-	keepEncoding := fr.Kind == Chunked && knownCodings(v.codings, true) ||
-		codings && v.encoding && knownCodings(v.codings, false)
+	keepEncoding := fr.Kind == Chunked && equal(v.codings, "chunked")
 	lengths := 0
 	out := f[:0]
 	encoded := false
@@ -95,6 +94,9 @@ func setHost(f Fields, host string) Fields {
 	for i := range f {
 		if equal(f[i].Name, "host") {
 			if len(f[i].Value) == len(host) && equalFold(f[i].Value, host) {
+				host = f[i].Value
+			}
+			if host == f[i].Value && !f[i+1:].Has("Host") {
 				return f
 			}
 			return f.Set("Host", host)

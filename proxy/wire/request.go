@@ -88,7 +88,9 @@ func skipEmptyLines(r *bufio.Reader) error {
 			if err == nil {
 				err = bad("the request does not start with a method")
 			}
-			return failed(r, string(b), err)
+			start := string(b)
+			_, _ = r.Discard(len(b))
+			return failed(r, start, err)
 		}
 		_, _ = r.Discard(2)
 	}
