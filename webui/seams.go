@@ -79,7 +79,9 @@ type Pruned struct {
 
 // Feed publishes committed changes.
 type Feed interface {
-	// Changes begins after the given revision. An ErrReset means that the store cannot tell what came after it.
+	// Changes begins after the given revision. What the store has forgotten the single changes of, it tells once, in its
+	// latest revision. ErrReset means that it cannot: something was removed that it knows no more, or the revision is not
+	// its own.
 	Changes(after int64) (Subscription, error)
 	// Seq is the latest committed revision.
 	Seq() int64
@@ -88,7 +90,7 @@ type Feed interface {
 }
 
 // Subscription gives changes in the order of their revisions, in batches. Next fails with a *GapError when changes were
-// left out, and goes on behind them; with ErrReset when it cannot tell what was.
+// left out, and goes on behind them; with ErrReset when it cannot tell what was, and does not go on.
 type Subscription interface {
 	Next(ctx context.Context) ([]capture.Change, error)
 	Close()

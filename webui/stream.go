@@ -97,7 +97,7 @@ func (s *Server) stream(w http.ResponseWriter, r *request) error {
 	if err := c.begin(after, resuming, values); err != nil {
 		return err
 	}
-	defer c.changes.Close()
+	defer func() { c.changes.Close() }()
 	h := &batchHijacker{ResponseWriter: w}
 	up := websocket.Upgrader{
 		HandshakeTimeout: sendTimeout, ReadBufferSize: 1 << 10, WriteBufferSize: 4 << 10,
@@ -210,13 +210,13 @@ func (c *console) follow(ctx context.Context) error {
 		var gap *GapError
 		switch {
 		case errors.As(err, &gap):
-			c.leaveOut(gap)
-			// Which exchanges have changed meanwhile is not known: whatever is open and matches, the console may have.
-			if err := c.baseline(ctx); err != nil {
+			if err := c.bridge(ctx, gap); err != nil {
 				return err
 			}
 		case errors.Is(err, ErrReset):
-			c.startOver()
+			if err := c.startOver(); err != nil {
+				return err
+			}
 		case err != nil:
 			return err
 		}
@@ -263,23 +263,48 @@ func (c *console) show(id int64) {
 	}
 }
 
-// leaveOut says that the store left changes out.
-func (c *console) leaveOut(gap *GapError) {
+// bridge goes on where the store left changes out.
+func (c *console) bridge(ctx context.Context, gap *GapError) error {
+	// Can what came after the gap's beginning be told from what is kept, so that no deletion is lost?
+	again, err := c.s.cfg.Store.Changes(gap.From)
+	if errors.Is(err, ErrReset) {
+		return c.startOver()
+	}
+	if err != nil {
+		return err
+	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	if gap.From < c.live {
+		// A console that is still catching up goes on from there, at its own pace.
+		c.mu.Unlock()
+		c.changes.Close()
+		c.changes = again
+		return nil
+	}
+	again.Close()
 	c.fallBehind()
 	c.read = max(c.read, gap.To)
 	c.live = max(c.live, gap.To)
+	c.mu.Unlock()
+	// Which exchanges have changed meanwhile is not known: whatever is open and matches, the console may have.
+	return c.baseline(ctx)
 }
 
-// startOver says that nothing the console knows can be relied on.
-func (c *console) startOver() {
+// startOver goes on from now, and says that nothing the console knows can be relied on.
+func (c *console) startOver() error {
+	now := c.s.cfg.Store.Seq()
+	again, err := c.s.cfg.Store.Changes(now)
+	if err != nil {
+		return err
+	}
+	c.changes.Close()
+	c.changes = again
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.queue.clear()
 	c.reset, c.behind, c.gone = true, false, nil
-	c.read = c.s.cfg.Store.Seq()
-	c.sent, c.live = c.read, c.read
+	c.read, c.sent, c.live = now, now, now
+	return nil
 }
 
 // fallBehind leaves out what waits and what comes, until the writer has told of it. The lock is held.
@@ -332,6 +357,7 @@ func (c *console) note(ctx context.Context, ch *capture.Change) error {
 		}
 		// Catching up is paced by the console; only live changes are left out.
 		c.mu.Unlock()
+		signal(c.wake)
 		select {
 		case <-c.space:
 		case <-ctx.Done():

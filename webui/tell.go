@@ -144,7 +144,6 @@ func (c *console) flush(ctx context.Context) (int, error) {
 		signal(c.wake)
 	}
 	c.reset, c.behind, c.gone = false, false, nil
-	sent := c.sent
 	c.mu.Unlock()
 	signal(c.space)
 
@@ -159,13 +158,14 @@ func (c *console) flush(ctx context.Context) (int, error) {
 	if err := c.sendItems(ctx, items, &n); err != nil {
 		return n, err
 	}
-	if gap != nil && gap.From < gap.To {
-		if err := c.count(&n, gap); err != nil {
+	// Deletions first: a console that is told of the gap, and leaves, never asks for them.
+	if len(gone) > 0 {
+		if err := c.count(&n, removedMessage{"removed", gap.From, gone}); err != nil {
 			return n, err
 		}
 	}
-	if len(gone) > 0 {
-		if err := c.count(&n, removedMessage{"removed", sent, gone}); err != nil {
+	if gap != nil && gap.From < gap.To {
+		if err := c.count(&n, gap); err != nil {
 			return n, err
 		}
 	}

@@ -140,6 +140,8 @@ func New(cfg Config) *Server {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		// Also OPTIONS * is for the guard.
+		DisableGeneralOptionsHandler: true,
 		// What net/http logs (a client that speaks no HTTP, a TLS greeting) is of no use to anybody, and may quote requests.
 		ErrorLog: log.New(discard{}, "", 0),
 	}
