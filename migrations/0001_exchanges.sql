@@ -30,7 +30,7 @@ CREATE TABLE exchanges (
 	resp_size     INTEGER,
 	req_kept      INTEGER,
 	resp_kept     INTEGER,
-	truncated     INTEGER NOT NULL DEFAULT 0,
+	truncated     INTEGER NOT NULL DEFAULT 0,   -- bits: 1 the request's body, 2 the response's
 	server        TEXT,
 	connection    TEXT,
 	reused        INTEGER NOT NULL DEFAULT 0,
@@ -57,13 +57,64 @@ CREATE TABLE exchanges (
 	messages      INTEGER NOT NULL DEFAULT 0,
 	mark          TEXT,
 	comment       TEXT,
-	timings       TEXT
+	timings       TEXT,             -- blocked dns connect ssl send wait receive, space-separated; - where a phase did not happen
+	target        TEXT,             -- the request-target, where it cannot be told from url
+	mime          TEXT              -- the response's Content-Type, where it is more than type
 ) STRICT;
 
--- What only one exchange's page, a header search or an export needs.
+-- Revisions: what changed after a cursor, and what the text index has not seen yet.
+CREATE INDEX exchanges_seq ON exchanges (seq);
+-- A host, and statuses within it, newest first.
+CREATE INDEX exchanges_host ON exchanges (host, status);
+-- Few rows each, so these cost nothing on the way in.
+CREATE INDEX exchanges_open ON exchanges (id) WHERE state = 'open';
+CREATE INDEX exchanges_marked ON exchanges (id) WHERE mark IS NOT NULL;
+CREATE INDEX exchanges_replays ON exchanges (replay_of) WHERE replay_of IS NOT NULL;
+
+-- What only one exchange's page, a header search or an export needs. The bodies come last, so that reading what stands
+-- before them does not touch their pages.
 CREATE TABLE details (
 	id            INTEGER PRIMARY KEY,
 	req_headers   TEXT,             -- [{"name":…,"value":…},…] as in the API
 	resp_headers  TEXT,
-	rest          TEXT              -- trailers, 1xx, receipts, the client's own side
+	rest          TEXT,             -- trailers, 1xx, receipts, the client's own side
+	tls           INTEGER,          -- the receipt of the TLS handshake with the origin: receipts.id
+	req_file      BLOB,             -- the body's file: files.hash
+	resp_file     BLOB,
+	req_body      BLOB,             -- the body itself, where it has no file
+	resp_body     BLOB
 ) STRICT;
+
+-- Receipts of TLS handshakes, each distinct one once: a chain of certificates is longer than most exchanges.
+CREATE TABLE receipts (
+	id            INTEGER PRIMARY KEY,
+	hash          BLOB NOT NULL UNIQUE,
+	receipt       TEXT NOT NULL
+) STRICT;
+
+-- Messages of a conversation, numbered from 1 within it.
+CREATE TABLE messages (
+	exchange      INTEGER NOT NULL,
+	n             INTEGER NOT NULL,
+	sent          INTEGER NOT NULL, -- 1: by the client
+	kind          TEXT    NOT NULL,
+	time          INTEGER NOT NULL,
+	size          INTEGER NOT NULL,
+	truncated     INTEGER NOT NULL,
+	file          BLOB,
+	data          BLOB,
+	PRIMARY KEY (exchange, n)
+) STRICT, WITHOUT ROWID;
+
+-- Bodies kept as files, named by the SHA-256 of their bytes, with the number of rows that name them.
+CREATE TABLE files (
+	hash          BLOB PRIMARY KEY,
+	size          INTEGER NOT NULL,
+	refs          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The store's own facts: its identity, the last id that may have been given, the last revision.
+CREATE TABLE store (
+	key           TEXT PRIMARY KEY,
+	value         ANY NOT NULL
+) STRICT, WITHOUT ROWID;

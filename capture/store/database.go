@@ -1,0 +1,216 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql/driver"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"eaves/capture"
+	"eaves/migrations"
+)
+
+// applicationID marks a database as eaves's own: "eavs".
+const applicationID = 0x65617673
+
+// OpenError says why a database cannot be used, and what to do next.
+type OpenError struct {
+	Path    string
+	Message string
+	Hint    string
+	Err     error
+}
+
+func (e *OpenError) Error() string { return "opening " + e.Path + ": " + e.Message }
+func (e *OpenError) Unwrap() error { return e.Err }
+
+// opening names the database in an error.
+func opening(path string, err error) error {
+	var o *OpenError
+	if errors.As(err, &o) {
+		return err
+	}
+	message, hint := explain(err)
+	if classify(err) == troubleCorrupt {
+		hint = fmt.Sprintf("mv %s %s-damaged; eaves then starts with an empty one (the bodies stay in %s)", path, path, filepath.Join(filepath.Dir(path), "bodies"))
+	}
+	return &OpenError{path, message, hint, err}
+}
+
+// openDatabase opens the database for writing, made or brought to the present schema.
+func openDatabase(ctx context.Context, path string) (*conn, error) {
+	if err := precheck(path); err != nil {
+		return nil, err
+	}
+	// page_size and auto_vacuum take effect in an empty database only.
+	c, err := newConn(openConn(dsn(path, "_busy_timeout=5000&_txlock=immediate"), nil,
+		"PRAGMA page_size = 4096", "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
+		"PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -16384", "PRAGMA wal_autocheckpoint = 4000", "PRAGMA journal_size_limit = 67108864"))
+	if err != nil {
+		return nil, opening(path, err)
+	}
+	steps, err := migrations.Steps()
+	if err == nil {
+		err = migrate(ctx, c, path, steps)
+	}
+	if err != nil {
+		c.Close()
+		return nil, opening(path, err)
+	}
+	// The database is the user's alone, whatever the umask.
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		os.Chmod(path+suffix, 0o600)
+	}
+	return c, nil
+}
+
+// precheck refuses what SQLite would take for an empty database, or would find damaged only later.
+func precheck(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return opening(path, err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return opening(path, err)
+	}
+	if fi.Size() == 0 {
+		return nil
+	}
+	var head [100]byte
+	if _, err := io.ReadFull(f, head[:]); err != nil || string(head[:16]) != "SQLite format 3\x00" {
+		return &OpenError{path, "this is no SQLite database", "mv " + path + " " + path + "-damaged; eaves then starts with an empty one", err}
+	}
+	return nil
+}
+
+// script runs statements that return nothing.
+func (c *conn) script(sql string) error {
+	e, ok := c.Conn.(driver.ExecerContext)
+	if !ok {
+		return errors.New("the SQLite driver has no ExecContext")
+	}
+	_, err := e.ExecContext(context.Background(), sql, nil)
+	return err
+}
+
+// migrate brings the schema forward, all steps in one transaction, after a copy of the database was made.
+func migrate(ctx context.Context, c *conn, path string, steps []migrations.Step) error {
+	version, err := c.integer(ctx, "PRAGMA user_version")
+	if err != nil {
+		return err
+	}
+	application, err := c.integer(ctx, "PRAGMA application_id")
+	if err != nil {
+		return err
+	}
+	tables, err := c.integer(ctx, "SELECT count(*) FROM sqlite_schema")
+	if err != nil {
+		return err
+	}
+	latest := int64(len(steps))
+	switch {
+	case tables > 0 && application != applicationID:
+		return &OpenError{path, "this is a database of another program", "give another directory with --data", nil}
+	case version > latest:
+		return &OpenError{path, fmt.Sprintf("it was made by a newer eaves (schema %d; this one knows %d)", version, latest), "upgrade eaves, or give another directory with --data", nil}
+	case version == latest:
+		return nil
+	}
+	if tables > 0 {
+		backup := fmt.Sprintf("%s.v%d.bak", path, version)
+		if _, err := os.Stat(backup); err == nil {
+			backup = fmt.Sprintf("%s.v%d.%d.bak", path, version, time.Now().Unix())
+		}
+		if err := c.exec("VACUUM INTO ?", backup); err != nil {
+			message, hint := explain(err)
+			return &OpenError{path, "the copy before migrating could not be made: " + message, hint, err}
+		}
+	}
+	sql := "BEGIN IMMEDIATE;\n"
+	for _, step := range steps[version:] {
+		sql += step.SQL + "\n;"
+	}
+	sql += fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;", applicationID, latest)
+	if err := c.script(sql); err != nil {
+		c.script("ROLLBACK")
+		return fmt.Errorf("migrating from schema %d to %d: %w", version, latest, err)
+	}
+	return nil
+}
+
+// identity reads the store's UUID, or gives it one.
+func (w *writer) identity(ctx context.Context) (string, error) {
+	var dest [1]driver.Value
+	err := w.conn.row(ctx, "SELECT value FROM store WHERE key = 'id'", nil, dest[:])
+	if err == nil {
+		return asString(dest[0]), nil
+	}
+	if err != io.EOF {
+		return "", err
+	}
+	// RFC 9562, 5.4.
+	var u [16]byte
+	rand.Read(u[:])
+	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
+	h := hex.EncodeToString(u[:])
+	id := h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+	return id, w.conn.exec("INSERT INTO store (key, value) VALUES ('id', ?)", id)
+}
+
+// endInterrupted marks what an earlier run left open.
+func (w *writer) endInterrupted(ctx context.Context) error {
+	var ids []int64
+	var dest [1]driver.Value
+	err := w.conn.each(ctx, "SELECT id FROM exchanges WHERE state = 'open' ORDER BY id", nil, dest[:], func() error {
+		ids = append(ids, asInt(dest[0]))
+		return nil
+	})
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	if err := w.begin.run(); err != nil {
+		return err
+	}
+	seq := w.store.seq
+	update, err := w.conn.prepare("UPDATE exchanges SET seq = ?, state = ?, error_stage = coalesce(error_stage, ?), error = coalesce(error, ?) WHERE id = ?")
+	for _, id := range ids {
+		if err != nil {
+			break
+		}
+		seq++
+		err = update.with(seq, string(capture.StateFailed), string(StageEaves), interruptedMessage, id)
+	}
+	if err == nil {
+		err = w.commit.run()
+	}
+	if err != nil {
+		w.rollback.run()
+		return err
+	}
+	w.store.seq, w.saved = seq, seq
+	return nil
+}
+
+// close gives back unused ids, and brings everything into the database file.
+func (w *writer) close() error {
+	w.setNumber.with("lease", w.store.ids.Load())
+	err := w.conn.exec("PRAGMA optimize")
+	if cerr := w.conn.exec("PRAGMA wal_checkpoint(TRUNCATE)"); err == nil {
+		err = cerr
+	}
+	if cerr := w.conn.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

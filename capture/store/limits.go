@@ -1,0 +1,39 @@
+package store
+
+import "time"
+
+const (
+	// batchRows and batchBytes are what the writer does not wait beyond to gather more.
+	batchRows  = 256
+	batchBytes = 2 << 20
+	// gatherFor is how long rows gather under load before they are committed together. An idle writer does not wait.
+	gatherFor = 15 * time.Millisecond
+	// sweepEvery is how often running exchanges are looked at; lastsAfter is from when on one is written while it runs, and
+	// how often again when it changes; growthAfter is how often when only its bodies grow.
+	sweepEvery  = 100 * time.Millisecond
+	lastsAfter  = 250 * time.Millisecond
+	growthAfter = time.Second
+	// queueLimit bounds what waits for the writer; beyond it traffic waits.
+	queueLimit = 32 << 20
+	// heldLimit is what bodies of running exchanges may hold in memory before they go to files early.
+	heldLimit = 32 << 20
+	// pressedKeep is what is kept of a body while the disk does not keep up.
+	pressedKeep = 1 << 20
+	// maxMessage is what is kept of one message.
+	maxMessage = 16 << 20
+	// feedMessage is up to where a message's payload is published with it.
+	feedMessage = 64 << 10
+	// rowOverhead and messageOverhead are what an entry holds beside its bytes.
+	rowOverhead     = 1 << 10
+	messageOverhead = 256
+	// leaseSize is how many ids are taken from the database at a time. After a crash up to as many are skipped, so that
+	// none that was given out is given again.
+	leaseSize = 4096
+	// retryEvery is how often writing is tried again while it fails; failingRows and failingBytes bound what waits for it
+	// meanwhile.
+	retryEvery   = time.Second
+	failingRows  = 10_000
+	failingBytes = 8 << 20
+	// readers is the number of connections that read.
+	readers = 4
+)

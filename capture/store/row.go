@@ -1,0 +1,229 @@
+package store
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"eaves/capture"
+	"eaves/capture/filter"
+)
+
+// ownColumns are the columns of exchanges beside those that filter.Row derives.
+var ownColumns = [...]string{"seq", "client_proto", "status_text", "resp_proto", "req_head", "resp_head", "req_kept", "resp_kept",
+	"truncated", "server", "connection", "reused", "error_hint", "messages", "timings", "target", "mime"}
+
+// Bits of the column truncated.
+const (
+	truncatedRequest  = 1
+	truncatedResponse = 2
+)
+
+// insertExchange is the statement that a rowEncoder's values are for.
+func insertExchange(verb string) string {
+	names := append(filter.Columns(), ownColumns[:]...)
+	return verb + " INTO exchanges (" + strings.Join(names, ",") + ") VALUES (?" + strings.Repeat(",?", len(names)-1) + ")"
+}
+
+// rowEncoder makes rows, one after the other in the same memory.
+type rowEncoder struct {
+	values []any
+	typeAt int // where type stands among them
+}
+
+func newRowEncoder() *rowEncoder {
+	return &rowEncoder{typeAt: slices.Index(filter.Columns(), "type")}
+}
+
+// encode returns the values of an exchange's row. They are good until the next call.
+func (e *rowEncoder) encode(x *capture.Exchange, reqKept, respKept int64) []any {
+	dst := filter.Row(e.values[:0], x)
+	truncated := int64(0)
+	if x.Request.Truncated {
+		truncated |= truncatedRequest
+	}
+	var statusText, respProto, respHead, kept, mime any
+	if p := x.Response; p != nil {
+		if p.Truncated {
+			truncated |= truncatedResponse
+		}
+		// Its being there, empty or not, says that there is a response.
+		respProto = p.HTTPVersion
+		statusText, respHead, kept = text(p.StatusText), size(p.HeadersSize), respKept
+		if m := p.Content.MimeType; m != "" && m != dst[e.typeAt] {
+			mime = m
+		}
+	}
+	var hint any
+	if x.Error != nil {
+		hint = text(x.Error.Hint)
+	}
+	e.values = append(dst, x.Seq, text(x.Client.HTTPVersion), statusText, respProto, size(x.Request.HeadersSize), respHead, reqKept, kept,
+		truncated, text(x.ServerIPAddress), text(x.Connection), integer(x.Reused), hint, x.Messages, encodeTimings(x.Timings), text(x.Request.Target), mime)
+	return e.values
+}
+
+func text(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func size(n int64) any {
+	if n < 0 {
+		return nil
+	}
+	return n
+}
+
+func integer(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// summaryColumns are what decodeSummary reads, of exchanges AS x.
+var summaryColumns = "x." + strings.Join([]string{"id", "seq", "kind", "state", "source", "started", "took", "client", "client_proto", "run",
+	"method", "url", "target", "proto", "req_head", "req_size", "truncated",
+	"status", "status_text", "resp_proto", "type", "mime", "resp_head", "resp_size", "resp_kept",
+	"server", "connection", "reused", "answered", "error_stage", "error", "error_hint", "replay_of", "messages", "mark", "comment", "timings"}, ", x.")
+
+const summaryWidth = 37
+
+// decodeSummary builds an exchange without its details from summaryColumns.
+func decodeSummary(v []driver.Value) *capture.Exchange {
+	x := &capture.Exchange{
+		ID: asInt(v[0]), Seq: asInt(v[1]), Kind: capture.Kind(asString(v[2])), State: capture.State(asString(v[3])), Source: capture.Source(asString(v[4])),
+		Started: time.UnixMicro(asInt(v[5])), Time: duration(v[6]),
+		Client:          capture.Client{Address: asString(v[7]), HTTPVersion: asString(v[8]), Run: asString(v[9])},
+		Request:         capture.Request{Method: asString(v[10]), URL: asString(v[11]), Target: asString(v[12]), HTTPVersion: asString(v[13]), HeadersSize: unknown(v[14]), BodySize: unknown(v[15])},
+		ServerIPAddress: asString(v[25]), Connection: asString(v[26]), Reused: asInt(v[27]) != 0, AnsweredBy: capture.Answerer(asString(v[28])),
+		ReplayOf: asInt(v[32]), Messages: asInt(v[33]), Mark: asString(v[34]), Comment: asString(v[35]), Timings: decodeTimings(asString(v[36])),
+	}
+	truncated := asInt(v[16])
+	x.Request.Truncated = truncated&truncatedRequest != 0
+	if v[19] != nil {
+		x.Response = &capture.Response{Status: int(asInt(v[17])), StatusText: asString(v[18]), HTTPVersion: asString(v[19]),
+			Content: capture.Content{Size: asInt(v[24]), MimeType: asString(v[20])}, HeadersSize: unknown(v[22]), BodySize: unknown(v[23]),
+			Truncated: truncated&truncatedResponse != 0}
+		if v[21] != nil {
+			x.Response.Content.MimeType = asString(v[21])
+		}
+	}
+	if v[29] != nil || v[30] != nil {
+		x.Error = &capture.Error{Stage: capture.Stage(asString(v[29])), Message: asString(v[30]), Hint: asString(v[31])}
+	}
+	return x
+}
+
+// duration undoes the absence of a time that HAR writes as -1.
+func duration(v driver.Value) float64 {
+	if v == nil {
+		return -1
+	}
+	return asFloat(v)
+}
+
+func unknown(v driver.Value) int64 {
+	if v == nil {
+		return -1
+	}
+	return asInt(v)
+}
+
+// encodeTimings writes the phases in HAR's order.
+func encodeTimings(t capture.Timings) any {
+	if t == capture.NoTimings() {
+		return nil
+	}
+	b := make([]byte, 0, 48)
+	for i, f := range [...]float64{t.Blocked, t.DNS, t.Connect, t.SSL, t.Send, t.Wait, t.Receive} {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		if f == -1 {
+			b = append(b, '-')
+		} else {
+			b = strconv.AppendFloat(b, f, 'f', -1, 64)
+		}
+	}
+	return string(b)
+}
+
+func decodeTimings(s string) capture.Timings {
+	t := capture.NoTimings()
+	for _, p := range [...]*float64{&t.Blocked, &t.DNS, &t.Connect, &t.SSL, &t.Send, &t.Wait, &t.Receive} {
+		var word string
+		word, s, _ = strings.Cut(s, " ")
+		if word == "" || word == "-" {
+			continue
+		}
+		f, err := strconv.ParseFloat(word, 64)
+		if err != nil {
+			return capture.NoTimings()
+		}
+		*p = f
+	}
+	return t
+}
+
+// rest is what the column rest of details holds, in JSON.
+type rest struct {
+	RequestTrailer  capture.Header          `json:"requestTrailers,omitzero"`
+	ResponseTrailer capture.Header          `json:"responseTrailers,omitzero"`
+	Informational   []capture.Informational `json:"informational,omitzero"`
+	Route           *capture.Route          `json:"route,omitempty"`
+	ClientTLS       *capture.ClientTLS      `json:"clientTLS,omitempty"`
+	ClientRequest   *capture.Request        `json:"clientRequest,omitempty"`
+	ClientResponse  *capture.Response       `json:"clientResponse,omitempty"`
+}
+
+func encodeRest(x *capture.Exchange) (any, error) {
+	r := rest{RequestTrailer: x.Request.Trailer, Route: x.Route, ClientTLS: x.ClientTLS, ClientRequest: x.Client.Request, ClientResponse: x.Client.Response}
+	if x.Response != nil {
+		r.ResponseTrailer, r.Informational = x.Response.Trailer, x.Response.Informational
+	}
+	if r.RequestTrailer == nil && r.ResponseTrailer == nil && r.Informational == nil && r.Route == nil && r.ClientTLS == nil && r.ClientRequest == nil && r.ClientResponse == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(&r)
+	if err != nil {
+		return nil, err
+	}
+	return string(b), nil
+}
+
+// detailColumns are what decodeDetails reads, of details AS d and receipts AS c.
+const (
+	detailColumns = "d.req_headers, d.resp_headers, d.rest, c.receipt"
+	detailWidth   = 4
+)
+
+// decodeDetails adds to x what its summary lacks.
+func decodeDetails(x *capture.Exchange, v []driver.Value) error {
+	for i, into := range []any{&x.Request.Header, new(capture.Header), new(rest), &x.TLS} {
+		if v[i] != nil {
+			if err := json.Unmarshal(asBytes(v[i]), into); err != nil {
+				return fmt.Errorf("the details of exchange %d are damaged: %w", x.ID, err)
+			}
+		}
+		switch into := into.(type) {
+		case *rest:
+			x.Request.Trailer, x.Route, x.ClientTLS, x.Client.Request, x.Client.Response = into.RequestTrailer, into.Route, into.ClientTLS, into.ClientRequest, into.ClientResponse
+			if x.Response != nil {
+				x.Response.Trailer, x.Response.Informational = into.ResponseTrailer, into.Informational
+			}
+		case *capture.Header:
+			if i == 1 && x.Response != nil {
+				x.Response.Header = *into
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,230 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"eaves/capture"
+)
+
+// Config says where a store is and what it keeps.
+type Config struct {
+	// Dir is the data directory. The database is eaves.db in it, large bodies are in bodies.
+	Dir string
+	// Keep is how much of one body is kept; 0 stands for 1 GiB. What is beyond is counted.
+	Keep int64
+	// MaxSize is how large the store may grow before the oldest unmarked exchanges go; 0 stands for 20 GiB, less for no
+	// limit.
+	MaxSize int64
+	// MaxAge is how old an unmarked exchange may get; 0 for no limit.
+	MaxAge time.Duration
+	// Log is told, in one line each, what a person should know: that recording stands still, or goes on.
+	Log func(string)
+}
+
+const (
+	defaultKeep    = 1 << 30
+	defaultMaxSize = 20 << 30
+)
+
+// The stages that an exchange's error can have beside those of traffic.
+const (
+	// StageEaves: eaves itself, not the traffic, is why an exchange is incomplete or missing.
+	StageEaves capture.Stage = "eaves"
+)
+
+// ErrClosed says that the store is closed.
+var ErrClosed = errors.New("the store is closed")
+
+// Store keeps exchanges. It implements capture.Recorder.
+type Store struct {
+	cfg     Config
+	id      string
+	files   *bodyFiles
+	buffers buffers
+	open    openSet
+	queue   queue
+	feed    feed
+	health  health
+	pool    *pool
+	writer  *writer
+
+	ids     atomic.Int64 // the last id given
+	count   atomic.Int64 // exchanges in the database
+	held    atomic.Int64 // bytes of running exchanges' bodies in memory
+	seq     int64        // the last revision committed; the writer's
+	closing atomic.Bool
+	stop    chan struct{} // closed: the writer drains and ends
+	drained chan struct{} // closed: it has
+	closed  chan struct{} // closed: nothing more is published
+}
+
+// Open opens the store in a directory, making or migrating its database. The caller holds the directory's lock.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if cfg.Keep == 0 {
+		cfg.Keep = defaultKeep
+	}
+	if cfg.MaxSize == 0 {
+		cfg.MaxSize = defaultMaxSize
+	}
+	s := &Store{cfg: cfg, stop: make(chan struct{}), drained: make(chan struct{}), closed: make(chan struct{})}
+	s.health.now.State, s.health.log, s.health.broken = HealthOK, cfg.Log, s.queue.setFree
+	s.open.init()
+	s.queue.init()
+	var err error
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data directory: %w", err)
+	}
+	if s.files, err = openBodyFiles(filepath.Join(cfg.Dir, "bodies")); err != nil {
+		return nil, fmt.Errorf("making the directory of bodies: %w", err)
+	}
+	path := s.path()
+	c, err := openDatabase(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if s.writer, err = newWriter(s, c); err == nil {
+		err = s.start(ctx)
+	}
+	if err != nil {
+		c.Close()
+		return nil, opening(path, err)
+	}
+	s.pool = newPool(readers, s.openReader)
+	go s.writer.run()
+	return s, nil
+}
+
+func (s *Store) path() string { return filepath.Join(s.cfg.Dir, "eaves.db") }
+
+func (s *Store) openReader() (*conn, error) {
+	return newConn(openConn(dsn(s.path(), "mode=ro&_query_only=1&_busy_timeout=10000&_stmt_cache_size=32"), s.functions(), "PRAGMA temp_store = MEMORY"))
+}
+
+// start reads where the last run ended, and ends what it left open.
+func (s *Store) start(ctx context.Context) error {
+	w := s.writer
+	numbers := make(map[string]int64)
+	for _, key := range []string{"lease", "seq", "removed"} {
+		n, err := w.conn.integer(ctx, "SELECT value FROM store WHERE key = ?", key)
+		if err != nil {
+			return err
+		}
+		numbers[key] = n
+	}
+	for key, sql := range map[string]string{"lease": "SELECT max(id) FROM exchanges", "seq": "SELECT max(seq) FROM exchanges"} {
+		n, err := w.conn.integer(ctx, sql)
+		if err != nil {
+			return err
+		}
+		numbers[key] = max(numbers[key], n)
+	}
+	count, err := w.conn.integer(ctx, "SELECT count(*) FROM exchanges")
+	if err != nil {
+		return err
+	}
+	if s.id, err = w.identity(ctx); err != nil {
+		return err
+	}
+	s.count.Store(count)
+	s.ids.Store(numbers["lease"])
+	w.lease = numbers["lease"]
+	s.seq, w.saved = numbers["seq"], numbers["seq"]
+	if err := w.endInterrupted(ctx); err != nil {
+		return err
+	}
+	s.feed.init(s.seq, numbers["removed"])
+	return nil
+}
+
+// ID is the store's identity. A cursor of another store means nothing here.
+func (s *Store) ID() string { return s.id }
+
+// Seq is the last revision that was published.
+func (s *Store) Seq() int64 { return s.feed.last() }
+
+// do has the writer run a task, and waits for its commit.
+func (s *Store) do(ctx context.Context, t *task) error {
+	t.done = make(chan error, 1)
+	s.queue.add(entry{kind: entryTask, task: t})
+	select {
+	case err := <-t.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.drained:
+		select {
+		case err := <-t.done:
+			return err
+		default:
+			return ErrClosed
+		}
+	}
+}
+
+// Flush returns when everything begun so far is committed as it is now.
+func (s *Store) Flush(ctx context.Context) error {
+	for _, r := range s.open.all() {
+		r.settle()
+	}
+	return s.do(ctx, &task{run: func(*writer) ([]int64, error) { return nil, nil }})
+}
+
+// Close ends what is still open as interrupted, writes everything, and closes the database. If ctx ends first, what is
+// not written by then is lost.
+func (s *Store) Close(ctx context.Context) error {
+	if s.closing.Swap(true) {
+		return ErrClosed
+	}
+	for _, r := range s.open.all() {
+		r.finish(interrupted)
+	}
+	close(s.stop)
+	var err error
+	select {
+	case <-s.drained:
+	case <-ctx.Done():
+		return fmt.Errorf("closing the store: %d entries were not written: %w", s.queue.len(), ctx.Err())
+	}
+	s.health.mu.Lock()
+	lost := s.health.lost
+	s.health.mu.Unlock()
+	if lost.n > 0 {
+		err = fmt.Errorf("closing the store: %d exchanges were not recorded: %s", lost.n, lost.reason)
+	}
+	close(s.closed)
+	s.pool.close()
+	if cerr := s.writer.close(); err == nil && cerr != nil {
+		err = opening(s.path(), cerr)
+	}
+	return err
+}
+
+// interrupted ends an exchange that eaves does not see the end of.
+func interrupted(x *capture.Exchange) {
+	x.State = capture.StateFailed
+	if x.Error == nil {
+		x.Error = &capture.Error{Stage: StageEaves, Message: interruptedMessage}
+	}
+}
+
+const interruptedMessage = "interrupted: eaves stopped while this exchange ran"
+
+// recordGap leaves a mark where exchanges are missing.
+func (s *Store) recordGap(lost lostSpan) {
+	x := &capture.Exchange{
+		Kind: capture.KindTunnel, Source: capture.SourceProxy, Started: lost.first, Timings: capture.NoTimings(), AnsweredBy: capture.AnsweredByEaves,
+		Request: capture.Request{Method: "GAP", URL: "eaves:gap", HeadersSize: -1, BodySize: -1},
+	}
+	s.begin(x).finish(func(x *capture.Exchange) {
+		x.State = capture.StateFailed
+		x.Time = capture.Milliseconds(lost.last.Sub(lost.first))
+		x.Error = &capture.Error{Stage: StageEaves, Message: fmt.Sprintf("%d exchanges from %s to %s were not recorded: %s", lost.n,
+			lost.first.UTC().Format(capture.TimeFormat), lost.last.UTC().Format(capture.TimeFormat), lost.reason), Hint: "their traffic was not disturbed"}
+	})
+}

@@ -1,0 +1,542 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"eaves/capture"
+)
+
+// task is work for the writer that somebody waits for.
+type task struct {
+	// run works inside a transaction of its own; it returns the ids that it removed.
+	run func(w *writer) (removed []int64, err error)
+	// after runs when that is committed.
+	after func()
+	done  chan error
+}
+
+// writer is the one connection that writes, and the one goroutine that uses it.
+type writer struct {
+	store *Store
+	conn  *conn
+	rows  *rowEncoder
+	seq   int64 // of the last revision in this transaction
+	lease int64 // ids up to here may be given out
+	saved int64 // the seq that a restart would find, as of the last commit
+
+	begin, commit, rollback                            *statement
+	insert, replace, insertDetails, replaceDetails     *statement
+	insertMessage, countFile, insertReceipt, setNumber *statement
+
+	receipts  map[digest]int64 // ids of those known to be in the database
+	headers   [2][]byte        // buffers
+	published []capture.Change // by this transaction
+	sizes     []int64
+	retryAt   time.Time
+	lastBatch time.Time
+}
+
+const receiptsKnown = 4096
+
+func newWriter(s *Store, c *conn) (*writer, error) {
+	w := &writer{store: s, conn: c, rows: newRowEncoder(), receipts: make(map[digest]int64)}
+	details := " INTO details (id, req_headers, resp_headers, rest, tls, req_file, resp_file, req_body, resp_body) VALUES (?,?,?,?,?,?,?,?,?)"
+	for sql, into := range map[string]**statement{
+		"BEGIN IMMEDIATE":         &w.begin,
+		"COMMIT":                  &w.commit,
+		"ROLLBACK":                &w.rollback,
+		insertExchange("INSERT"):  &w.insert,
+		insertExchange("REPLACE"): &w.replace,
+		"INSERT" + details:        &w.insertDetails,
+		"REPLACE" + details:       &w.replaceDetails,
+		"REPLACE INTO messages (exchange, n, sent, kind, time, size, truncated, file, data) VALUES (?,?,?,?,?,?,?,?,?)": &w.insertMessage,
+		"INSERT INTO files (hash, size, refs) VALUES (?,?,1) ON CONFLICT (hash) DO UPDATE SET refs = refs + 1":          &w.countFile,
+		"INSERT INTO receipts (hash, receipt) VALUES (?,?) ON CONFLICT (hash) DO NOTHING":                               &w.insertReceipt,
+		"INSERT INTO store (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value":            &w.setNumber,
+	} {
+		st, err := c.prepare(sql)
+		if err != nil {
+			return nil, err
+		}
+		*into = st
+	}
+	return w, nil
+}
+
+// run is the writer's goroutine. It ends when the store closes and everything queued is written, or cannot be.
+func (w *writer) run() {
+	s := w.store
+	defer close(s.drained)
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	gather := time.NewTimer(0)
+	<-gather.C
+	var held []entry // what could not be written
+	for {
+		stopping := false
+		select {
+		case <-s.queue.wake:
+		case <-ticker.C:
+			now := time.Now()
+			for _, r := range s.open.all() {
+				r.sweep(now)
+			}
+		case <-s.stop:
+			stopping = true
+		}
+		if wait := gatherFor - time.Since(w.lastBatch); wait > 0 && !stopping && !s.queue.full() {
+			gather.Reset(wait)
+			select {
+			case <-gather.C:
+			case <-s.queue.wake:
+				if !s.queue.full() {
+					<-gather.C
+				}
+			case <-s.stop:
+				stopping = true
+			}
+		}
+		if len(held) > 0 && time.Now().Before(w.retryAt) && !stopping {
+			held = w.keepSome(append(held, s.queue.take()...))
+			continue
+		}
+		entries := s.queue.take()
+		if len(held) > 0 {
+			entries = append(held, entries...)
+			held = nil
+		}
+		if len(entries) == 0 && s.ids.Load() <= w.lease-leaseSize/2 {
+			if stopping {
+				return
+			}
+			continue
+		}
+		w.lastBatch = time.Now()
+		rest, err := w.write(entries)
+		if err != nil {
+			s.health.fail(err)
+			w.retryAt = time.Now().Add(retryEvery)
+			if stopping {
+				w.giveUp(rest)
+				return
+			}
+			held = w.keepSome(append([]entry(nil), rest...))
+			continue
+		}
+		s.queue.done(entries)
+		if lost := s.health.recover(); lost.n > 0 {
+			s.recordGap(lost)
+		}
+		if stopping && s.queue.len() == 0 {
+			return
+		}
+		if stopping {
+			s.queue.signal()
+		}
+	}
+}
+
+// write commits entries, a batch at a time. On trouble with the disk it returns those that are not committed.
+func (w *writer) write(entries []entry) ([]entry, error) {
+	for first := true; len(entries) > 0 || first; first = false {
+		n := w.batch(entries)
+		err := w.transact(entries[:n])
+		if err != nil && !classify(err).lasting() && !isDiskError(err) {
+			// Not the disk: something about one of the entries. The others shall not suffer for it.
+			if n > 1 {
+				for i := range n {
+					if rest, err := w.write(entries[i : i+1]); err != nil {
+						return append(rest, entries[i+1:]...), err
+					}
+				}
+				entries = entries[n:]
+				continue
+			}
+			if n == 1 {
+				w.refuse(entries[0], err)
+				err = nil
+			}
+		}
+		if err != nil {
+			return entries, err
+		}
+		entries = entries[n:]
+	}
+	return nil, nil
+}
+
+// batch says how many entries go into one transaction: a task goes alone.
+func (w *writer) batch(entries []entry) int {
+	bytes := int64(0)
+	for i, e := range entries {
+		if e.kind == entryTask {
+			return max(i, 1)
+		}
+		bytes += e.size
+		if i == 4*batchRows || bytes > 4*batchBytes {
+			return i + 1
+		}
+	}
+	return len(entries)
+}
+
+// transact writes entries in one transaction and publishes them.
+func (w *writer) transact(entries []entry) (err error) {
+	s := w.store
+	if err := w.begin.run(); err != nil {
+		return err
+	}
+	w.seq = s.seq
+	w.published, w.sizes = w.published[:0], w.sizes[:0]
+	defer func() {
+		if err != nil {
+			w.rollback.run()
+			clear(w.receipts)
+			clear(w.published)
+		}
+	}()
+	rowSeq := w.saved
+	for i := range entries {
+		e := &entries[i]
+		switch e.kind {
+		case entryFinal, entryOpen:
+			err = w.exchange(e)
+			rowSeq = w.seq
+		case entryMessage:
+			err = w.message(e)
+		case entryTask:
+			err = w.task(e.task)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	lease := w.lease
+	if ids := s.ids.Load(); ids > w.lease-leaseSize/2 {
+		lease = ids + leaseSize
+		if err = w.setNumber.with("lease", lease); err != nil {
+			return err
+		}
+	}
+	if w.seq > rowSeq {
+		// No row has the last seq, so a restart would not find it.
+		if err = w.setNumber.with("seq", w.seq); err != nil {
+			return err
+		}
+		rowSeq = w.seq
+	}
+	if err = w.commit.run(); err != nil {
+		return err
+	}
+	w.lease, w.saved, s.seq = lease, rowSeq, w.seq
+	bytes := int64(0)
+	for i := range entries {
+		w.settle(&entries[i])
+		bytes += entries[i].size
+	}
+	s.feed.publish(w.published, w.sizes)
+	clear(w.published)
+	s.queue.release(bytes)
+	for i := range entries {
+		if t := entries[i].task; t != nil {
+			if t.after != nil {
+				t.after()
+			}
+			t.done <- nil
+		}
+	}
+	return nil
+}
+
+// settle notes that an entry is committed.
+func (w *writer) settle(e *entry) {
+	r := e.r
+	if r == nil {
+		return
+	}
+	switch e.kind {
+	case entryFinal:
+		r.mu.Lock()
+		r.written, r.committed = true, true
+		r.req.release(&w.store.buffers)
+		r.resp.release(&w.store.buffers)
+		r.mu.Unlock()
+		w.store.open.remove(r.id)
+		w.store.count.Add(e.counted)
+	case entryOpen:
+		r.mu.Lock()
+		r.written, r.queued = true, false
+		r.mu.Unlock()
+		w.store.count.Add(e.counted)
+	}
+}
+
+// exchange writes one revision.
+func (w *writer) exchange(e *entry) error {
+	s, r := w.store, e.r
+	w.seq++
+	r.mu.Lock()
+	e.x.Seq = w.seq
+	exists := r.written
+	r.mu.Unlock()
+	// Nobody writes to e.x and, once r is finished, to its bodies.
+	var files [2]driver.Value
+	var bodies [2]driver.Value
+	var kept [2]int64
+	for i, sp := range []*spool{&r.req, &r.resp} {
+		if e.kind == entryOpen {
+			break
+		}
+		kept[i] = sp.kept
+		switch {
+		case sp.kept == 0:
+			if sp.spilled() {
+				remove(sp.tmp)
+			}
+		case sp.spilled():
+			if err := s.files.adopt(sp.tmp, sp.sum, sp.kept); err != nil {
+				return &diskError{err}
+			}
+			if err := w.countFile.with(sp.sum[:], sp.kept); err != nil {
+				return err
+			}
+			files[i] = sp.sum[:]
+		default:
+			bodies[i] = sp.buf
+		}
+	}
+	if e.kind == entryOpen && e.x.Response != nil {
+		kept[1] = e.x.Response.Content.Size
+	}
+	statement, details := w.insert, w.insertDetails
+	if exists {
+		statement, details = w.replace, w.replaceDetails
+	}
+	for i, v := range w.rows.encode(e.x, kept[0], kept[1]) {
+		statement.args[i].Value = v
+	}
+	if err := statement.run(); err != nil {
+		return err
+	}
+	if err := w.details(details, e.x, files, bodies); err != nil {
+		return err
+	}
+	e.counted = 0
+	if !exists {
+		e.counted = 1
+	}
+	w.published = append(w.published, capture.Change{Seq: w.seq, Exchange: e.x})
+	w.sizes = append(w.sizes, rowOverhead+e.size-int64(len(r.req.buf)+len(r.resp.buf)))
+	return nil
+}
+
+func (w *writer) details(st *statement, x *capture.Exchange, files, bodies [2]driver.Value) error {
+	var reqHeaders, respHeaders driver.Value
+	if x.Request.Header != nil {
+		w.headers[0] = appendHeader(w.headers[0][:0], x.Request.Header)
+		reqHeaders = string(w.headers[0])
+	}
+	if x.Response != nil && x.Response.Header != nil {
+		w.headers[1] = appendHeader(w.headers[1][:0], x.Response.Header)
+		respHeaders = string(w.headers[1])
+	}
+	rest, err := encodeRest(x)
+	if err != nil {
+		return err
+	}
+	receipt, err := w.receipt(x.TLS)
+	if err != nil {
+		return err
+	}
+	return st.with(x.ID, reqHeaders, respHeaders, rest, receipt, files[0], files[1], bodies[0], bodies[1])
+}
+
+// receipt returns the id of a TLS receipt in the database.
+func (w *writer) receipt(t *capture.TLS) (driver.Value, error) {
+	if t == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(t)
+	if err != nil {
+		return nil, err
+	}
+	sum := digest(sha256.Sum256(b))
+	if id, ok := w.receipts[sum]; ok {
+		return id, nil
+	}
+	if err := w.insertReceipt.with(sum[:], string(b)); err != nil {
+		return nil, err
+	}
+	id, err := w.conn.integer(context.Background(), "SELECT id FROM receipts WHERE hash = ?", sum[:])
+	if err != nil {
+		return nil, err
+	}
+	if len(w.receipts) >= receiptsKnown {
+		clear(w.receipts)
+	}
+	w.receipts[sum] = id
+	return id, nil
+}
+
+// message writes one message.
+func (w *writer) message(e *entry) error {
+	m := e.message
+	w.seq++
+	var file, data driver.Value
+	if e.tmp != "" {
+		if err := w.store.files.adopt(e.tmp, e.sum, e.fileSize); err != nil {
+			return &diskError{err}
+		}
+		if err := w.countFile.with(e.sum[:], e.fileSize); err != nil {
+			return err
+		}
+		file = e.sum[:]
+	} else if len(m.Data) > 0 {
+		data = m.Data
+	}
+	if err := w.insertMessage.with(e.r.id, m.N, integer(m.Direction == "sent"), m.Kind, m.Time.UnixMicro(), m.Size, integer(m.Truncated), file, data); err != nil {
+		return err
+	}
+	if len(m.Data) > feedMessage {
+		short := *m
+		short.Data = nil
+		m = &short
+	}
+	w.published = append(w.published, capture.Change{Seq: w.seq, MessageOf: e.r.id, Message: m})
+	w.sizes = append(w.sizes, int64(len(m.Data))+messageOverhead)
+	return nil
+}
+
+func (w *writer) task(t *task) error {
+	removed, err := t.run(w)
+	if err != nil || len(removed) == 0 {
+		return err
+	}
+	w.seq++
+	if err := w.setNumber.with("removed", w.seq); err != nil {
+		return err
+	}
+	w.published = append(w.published, capture.Change{Seq: w.seq, Removed: removed})
+	w.sizes = append(w.sizes, int64(len(removed))*8+messageOverhead)
+	return nil
+}
+
+// refuse ends an entry that cannot be written for a reason of its own.
+func (w *writer) refuse(e entry, err error) {
+	s := w.store
+	if e.task != nil {
+		e.task.done <- err
+		return
+	}
+	if s.health.log != nil {
+		s.health.log(fmt.Sprintf("exchange %d cannot be recorded: %v", e.r.id, err))
+	}
+	w.drop(e)
+}
+
+// drop forgets an entry.
+func (w *writer) drop(e entry) {
+	s := w.store
+	s.queue.release(e.size)
+	switch e.kind {
+	case entryTask:
+		e.task.done <- errors.New("nothing can be written")
+	case entryOpen:
+		e.r.mu.Lock()
+		e.r.queued = false
+		e.r.mu.Unlock()
+	case entryMessage:
+		if e.tmp != "" {
+			remove(e.tmp)
+		}
+	case entryFinal:
+		e.r.mu.Lock()
+		e.r.committed = true
+		e.r.req.drop(&s.buffers)
+		e.r.resp.drop(&s.buffers)
+		e.r.mu.Unlock()
+		s.open.remove(e.r.id)
+	}
+}
+
+// keepSome bounds what waits for the disk to come back: rows without their bodies, up to a number; the rest is counted.
+func (w *writer) keepSome(entries []entry) []entry {
+	s := w.store
+	kept := entries[:0]
+	finals := 0
+	for _, e := range entries {
+		switch e.kind {
+		case entryTask:
+			e.task.done <- fmt.Errorf("nothing can be written: %s", s.Health().Message)
+			s.queue.release(e.size)
+			continue
+		case entryFinal:
+			if finals++; finals > failingRows && !w.exists(e.r) {
+				s.health.lose(e.x.Started)
+				w.drop(e)
+				continue
+			}
+			if s.queue.bytes.Load() > failingBytes {
+				e.size -= w.strip(&e)
+			}
+		case entryOpen, entryMessage:
+			if s.queue.bytes.Load() > failingBytes {
+				w.drop(e)
+				continue
+			}
+		}
+		kept = append(kept, e)
+	}
+	clear(entries[len(kept):])
+	return kept
+}
+
+func (w *writer) exists(r *recording) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.written
+}
+
+// strip drops a finished exchange's bodies and says how much memory that gave back.
+func (w *writer) strip(e *entry) int64 {
+	r := e.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	held := int64(len(r.req.buf) + len(r.resp.buf))
+	r.req.drop(&w.store.buffers)
+	r.resp.drop(&w.store.buffers)
+	e.x.Request.Truncated = e.x.Request.Truncated || r.req.cut
+	if p := e.x.Response; p != nil {
+		p.Content.Size = r.resp.kept
+		p.Truncated = p.Truncated || r.resp.cut
+	}
+	w.store.queue.release(held)
+	return held
+}
+
+// giveUp ends what cannot be written at the end.
+func (w *writer) giveUp(entries []entry) {
+	for _, e := range append(entries, w.store.queue.take()...) {
+		if e.kind == entryFinal {
+			w.store.health.lose(e.x.Started)
+		}
+		w.drop(e)
+	}
+}
+
+// diskError is an error of the file system, which the database knows nothing of.
+type diskError struct{ err error }
+
+func (e *diskError) Error() string { return e.err.Error() }
+func (e *diskError) Unwrap() error { return e.err }
+
+func isDiskError(err error) bool {
+	var d *diskError
+	return errors.As(err, &d)
+}
