@@ -75,8 +75,8 @@ func sqlText(column any) (string, bool) {
 	switch v := column.(type) {
 	case string:
 		return v, true
-	case []byte:
-		return string(v), true
+	case []byte: // a blob; NULL comes as a nil one
+		return string(v), v != nil
 	}
 	return "", false
 }
