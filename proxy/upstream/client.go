@@ -107,7 +107,9 @@ func (c *Client) do(ctx context.Context, call *Call) (*Response, *Error) {
 	}
 	defer c.leave(h)
 	begun := time.Now()
-	for fresh := false; ; {
+	const tries = 3
+	fresh := false
+	for try := 1; ; try++ {
 		conn, reused, e := h.get(ctx, call, fresh, begun)
 		if e != nil {
 			return nil, e
@@ -116,8 +118,8 @@ func (c *Client) do(ctx context.Context, call *Call) (*Response, *Error) {
 		if e == nil {
 			return resp, nil
 		}
-		// Only what the origin cannot have acted upon goes out again, and only because the connection was old.
-		if !e.unsent || !reused || fresh || ctx.Err() != nil {
+		// Only what the origin cannot have acted upon goes out again, because the connection was old or the server said so.
+		if !e.unsent || try == tries || ctx.Err() != nil || !e.again && (!reused || fresh) {
 			return nil, e
 		}
 		fresh = true

@@ -25,6 +25,8 @@ type Error struct {
 	Status int
 	// unsent says that the call cannot have reached an application: it may be sent again.
 	unsent bool
+	// again says that so it may also where the connection was new: the server said that it did not act upon the call.
+	again bool
 }
 
 func (e *Error) Error() string { return string(e.Stage) + ": " + e.Message }

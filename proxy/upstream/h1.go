@@ -372,13 +372,7 @@ func (x *exchange) arrived(at time.Time) {
 		_ = x.hc.SetReadDeadline(time.Time{})
 	}
 	x.mu.Unlock()
-	x.call.Receipt.update(func(f *Facts) {
-		if sentAt.IsZero() || sentAt.After(at) { // the answer came before the request's end
-			f.Timings.Send, f.Timings.Wait = capture.Milliseconds(at.Sub(x.begun)), 0
-			return
-		}
-		f.Timings.Send, f.Timings.Wait = capture.Milliseconds(sentAt.Sub(x.begun)), capture.Milliseconds(at.Sub(sentAt))
-	})
+	x.call.Receipt.arrived(x.begun, sentAt, at)
 }
 
 // answer makes the Response of a final head.

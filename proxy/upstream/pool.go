@@ -196,7 +196,7 @@ func (h *host) get(ctx context.Context, call *Call, fresh bool, begun time.Time)
 	for {
 		h.mu.Lock()
 		h.touched = begun
-		wantsH2 := false && (call.HTTP2 && h.spoken != speaksH1 || h.spoken == refusesH1) && call.Upgrade == ""
+		wantsH2 := (call.HTTP2 && h.spoken != speaksH1 || h.spoken == refusesH1) && call.Upgrade == ""
 		if !wantsH2 {
 			h.mu.Unlock()
 			hc, reused, e := h.getH1(ctx, call, fresh)
@@ -300,7 +300,7 @@ func (h *host) fly(ctx context.Context, call *Call, fl *flight, alone bool) (con
 		if alone {
 			s = refusesH1
 		}
-		cc.reserveFirst()
+		cc.reserve()
 		settle(s, cc)
 		return cc, nil
 	}

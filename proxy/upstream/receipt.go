@@ -36,7 +36,6 @@ type Receipt struct {
 	mu    sync.Mutex
 	facts Facts
 	begun bool
-	sent  time.Time // when the last byte of the request was written
 }
 
 // Snapshot returns what is known now.
@@ -59,6 +58,17 @@ func (r *Receipt) update(f func(*Facts)) {
 		r.begun, r.facts.Timings = true, capture.NoTimings()
 	}
 	f(&r.facts)
+}
+
+// arrived notes when the answer's head came to a request that was begun, and sent to its end, at those times.
+func (r *Receipt) arrived(begun, sent, at time.Time) {
+	r.update(func(f *Facts) {
+		if sent.IsZero() || sent.After(at) { // the answer came before the request's end
+			f.Timings.Send, f.Timings.Wait = capture.Milliseconds(at.Sub(begun)), 0
+			return
+		}
+		f.Timings.Send, f.Timings.Wait = capture.Milliseconds(sent.Sub(begun)), capture.Milliseconds(at.Sub(sent))
+	})
 }
 
 func since(t time.Time) float64 { return capture.Milliseconds(time.Since(t)) }
