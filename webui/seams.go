@@ -118,8 +118,8 @@ type Stats struct {
 	DatabaseSize, BodiesSize int64
 	// FullText says whether body text is indexed.
 	FullText bool
-	// Problem is what keeps the store from recording, such as a full disk; "" when it is well.
-	Problem string
+	// Health is ok, degraded (some bodies are cut) or failing (nothing is recorded), Problem why, Hint what to do.
+	Health, Problem, Hint string
 	// Lost counts the exchanges that could not be recorded.
 	Lost int64
 }

@@ -28,9 +28,11 @@ type status struct {
 	BodiesSize   int64 `json:"bodiesSize"`
 	// FullText says whether body text is indexed; where it is not, a search scans.
 	FullText bool `json:"fullText"`
-	// Healthy says that everything is recorded; where it is not, Problem says why, and Lost how many exchanges are not.
-	Healthy bool   `json:"healthy"`
+	// Health is ok, degraded (some bodies are cut) or failing (nothing is recorded). Problem says why, Hint what to do, Lost
+	// how many exchanges could not be recorded.
+	Health  string `json:"health"`
 	Problem string `json:"problem"`
+	Hint    string `json:"hint"`
 	Lost    int64  `json:"lost"`
 }
 
@@ -41,7 +43,10 @@ func (s *Server) makeStatus(ctx context.Context) (status, error) {
 			return status{}, err
 		}
 		// A store that cannot even count is the very thing that status is to tell.
-		st.Problem = err.Error()
+		st.Health, st.Problem, st.Hint = "failing", err.Error(), "look at the data directory and its disk"
+	}
+	if st.Health == "" {
+		st.Health = "ok"
 	}
 	a := s.cfg.About
 	return status{
@@ -49,7 +54,7 @@ func (s *Server) makeStatus(ctx context.Context) (status, error) {
 		Recording: s.isRecording(), Store: s.cfg.Store.ID(), Seq: s.cfg.Store.Seq(),
 		Exchanges: st.Exchanges, Open: st.Open, Consoles: s.consolesOpen(),
 		QueueDepth: st.QueueDepth, DatabaseSize: st.DatabaseSize, BodiesSize: st.BodiesSize, FullText: st.FullText,
-		Healthy: st.Problem == "", Problem: st.Problem, Lost: st.Lost,
+		Health: st.Health, Problem: st.Problem, Hint: st.Hint, Lost: st.Lost,
 	}, nil
 }
 
