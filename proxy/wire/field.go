@@ -11,8 +11,8 @@ import (
 type Field struct {
 	// Name and Value are parts of the line; the white space around the value is not part of it.
 	Name, Value string
-	// Line is the line as received, without its line end. It is empty for a field that a program made and for one that
-	// was mended on reading (an unfolded line): those are written as "Name: Value".
+	// Line is the line as received, without its line end (in a response, as mended: unfolded, without white space before
+	// the colon). It is empty for a field that a program made: that is written as "Name: Value".
 	Line string
 }
 

@@ -213,7 +213,7 @@ func parseFields(s string, l Limits, note func(string)) (Fields, error) {
 				}
 				last.Value = part
 			}
-			last.Line = ""
+			last.Line = last.Name + ": " + last.Value
 			note("a folded header line was unfolded")
 			continue
 		}
@@ -247,7 +247,7 @@ func parseField(line string, note func(string)) (Field, error) {
 	if f.Name == "" {
 		return f, bad("a header line has no name")
 	}
-	f.Value = trim(line[i+1:])
+	f.Value = trim(f.Line[i+1:])
 	return f, checkValue(f.Value, note)
 }
 
@@ -266,7 +266,7 @@ func mendName(f *Field, note func(string)) (int, error) {
 	}
 	if len(name) != i {
 		note("white space before a header's colon was removed")
-		defer func() { f.Line = "" }()
+		f.Line, i = name+f.Line[i:], len(name)
 	}
 	if !isToken(name) && name != "" {
 		note("a header name has a character that it must not have")

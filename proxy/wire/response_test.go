@@ -47,6 +47,7 @@ var responseCases = []responseCase{
 	{name: "space before colon", raw: ok + "X : a\r\nContent-Length \t: 0\r\n\r\n", kind: Length, fields: "X: a|Content-Length: 0", notes: 1},
 	{name: "space before colon of Transfer-Encoding", raw: ok + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", kind: Chunked, fields: "Transfer-Encoding: chunked", notes: 1},
 	{name: "odd name", raw: ok + "X[1]: a\r\nContent-Length: 0\r\n\r\n", kind: Length, notes: 1},
+	{name: "odd name, mended", raw: ok + "X[1] : a\r\n b\r\nContent-Length: 0\r\n\r\n", kind: Length, fields: "X[1]: a b|Content-Length: 0", notes: 3},
 	{name: "control character in value", raw: ok + "X: a\x01b\r\nContent-Length: 0\r\n\r\n", kind: Length, notes: 1},
 	{name: "control character in reason", raw: "HTTP/1.1 200 a\x01b\r\nContent-Length: 0\r\n\r\n", kind: Length, notes: 1},
 	{name: "obs-text in value", raw: ok + "X: \xe4\xff\r\nContent-Length: 0\r\n\r\n", kind: Length},
