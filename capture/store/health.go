@@ -150,8 +150,12 @@ func explain(err error) (message, hint string) {
 		return "too many open files", "raise the limit with ulimit -n"
 	case errors.Is(err, errReplaced):
 		return err.Error(), "restart eaves"
+	case errors.Is(err, errStuck):
+		return err.Error(), "see whether the disk of the data directory hangs"
 	}
 	return err.Error(), "see the disk and the data directory"
 }
+
+var errStuck = errors.New("the disk does not answer")
 
 var errReplaced = errors.New("eaves.db was removed or replaced while eaves runs")

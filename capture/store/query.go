@@ -86,7 +86,7 @@ type selection struct {
 
 func (s *Store) selection(f *filter.Filter) selection {
 	sel := selection{from: "exchanges AS x"}
-	if f == nil || f.Empty() {
+	if empty(f) {
 		return sel
 	}
 	if f.NeedsDetails() {

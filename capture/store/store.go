@@ -62,6 +62,11 @@ type Store struct {
 	stop    chan struct{} // closed: the writer drains and ends
 	drained chan struct{} // closed: it has
 	closed  chan struct{} // closed: nothing more is published
+
+	opened     os.FileInfo        // the database file
+	gone       atomic.Bool        // it is not there any more
+	rest       context.CancelFunc // ends maintain
+	maintained chan struct{}      // closed: it has ended
 }
 
 // Open opens the store in a directory, making or migrating its database. The caller holds the directory's lock.
@@ -72,7 +77,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.MaxSize == 0 {
 		cfg.MaxSize = defaultMaxSize
 	}
-	s := &Store{cfg: cfg, stop: make(chan struct{}), drained: make(chan struct{}), closed: make(chan struct{})}
+	s := &Store{cfg: cfg, stop: make(chan struct{}), drained: make(chan struct{}), closed: make(chan struct{}), maintained: make(chan struct{})}
 	s.health.now.State, s.health.log, s.health.broken = HealthOK, cfg.Log, s.queue.setFree
 	s.open.init()
 	s.queue.init()
@@ -88,8 +93,16 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	var left []leftover
 	if s.writer, err = newWriter(s, c); err == nil {
 		err = s.start(ctx)
+	}
+	if err == nil {
+		s.opened, err = os.Stat(path)
+	}
+	if err == nil {
+		// Listed before the first exchange of this run makes a file there.
+		left, err = s.files.leftovers()
 	}
 	if err != nil {
 		c.Close()
@@ -97,6 +110,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.pool = newPool(readers, s.openReader)
 	go s.writer.run()
+	ctx, s.rest = context.WithCancel(context.Background())
+	go s.maintain(ctx, left)
 	return s, nil
 }
 
@@ -181,6 +196,7 @@ func (s *Store) Close(ctx context.Context) error {
 	if s.closing.Swap(true) {
 		return ErrClosed
 	}
+	s.rest()
 	for _, r := range s.open.all() {
 		r.finish(interrupted)
 	}
@@ -198,6 +214,7 @@ func (s *Store) Close(ctx context.Context) error {
 		err = fmt.Errorf("closing the store: %d exchanges were not recorded: %s", lost.n, lost.reason)
 	}
 	close(s.closed)
+	<-s.maintained
 	s.pool.close()
 	if cerr := s.writer.close(); err == nil && cerr != nil {
 		err = opening(s.path(), cerr)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"eaves/capture"
@@ -18,7 +19,9 @@ type task struct {
 	run func(w *writer) (removed []int64, err error)
 	// after runs when that is committed.
 	after func()
-	done  chan error
+	// outside says that the work is no part of a transaction.
+	outside bool
+	done    chan error
 }
 
 // writer is the one connection that writes, and the one goroutine that uses it.
@@ -40,6 +43,7 @@ type writer struct {
 	sizes     []int64
 	retryAt   time.Time
 	lastBatch time.Time
+	busySince atomic.Int64 // microseconds since 1970; 0: not in a commit
 }
 
 const receiptsKnown = 4096
@@ -111,14 +115,16 @@ func (w *writer) run() {
 			entries = append(held, entries...)
 			held = nil
 		}
-		if len(entries) == 0 && s.ids.Load() <= w.lease-leaseSize/2 {
+		if len(entries) == 0 && s.ids.Load() <= w.lease-leaseSize/2 && !(s.health.failing() && time.Now().After(w.retryAt)) {
 			if stopping {
 				return
 			}
 			continue
 		}
 		w.lastBatch = time.Now()
+		w.busySince.Store(w.lastBatch.UnixMicro())
 		rest, err := w.write(entries)
+		w.busySince.Store(0)
 		if err != nil {
 			s.health.fail(err)
 			w.retryAt = time.Now().Add(retryEvery)
@@ -189,6 +195,16 @@ func (w *writer) batch(entries []entry) int {
 // transact writes entries in one transaction and publishes them.
 func (w *writer) transact(entries []entry) (err error) {
 	s := w.store
+	if s.gone.Load() {
+		return &diskError{errReplaced}
+	}
+	if len(entries) == 1 && entries[0].task != nil && entries[0].task.outside {
+		_, err := entries[0].task.run(w)
+		if err == nil {
+			entries[0].task.done <- nil
+		}
+		return err
+	}
 	if err := w.begin.run(); err != nil {
 		return err
 	}
@@ -224,8 +240,8 @@ func (w *writer) transact(entries []entry) (err error) {
 			return err
 		}
 	}
-	if w.seq > rowSeq {
-		// No row has the last seq, so a restart would not find it.
+	if w.seq > rowSeq || len(entries) == 0 {
+		// No row has the last seq, so a restart would not find it; or this is to see whether anything can be written.
 		if err = w.setNumber.with("seq", w.seq); err != nil {
 			return err
 		}
