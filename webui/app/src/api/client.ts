@@ -200,6 +200,10 @@ export async function addRule(rule: Omit<Rule, 'id'>): Promise<void> {
   await send('/rules', body('POST', rule))
 }
 
+export async function changeRule(rule: Rule): Promise<void> {
+  await send(`/rules/${rule.id}`, body('PUT', rule))
+}
+
 export async function removeRule(id: number): Promise<void> {
   await send(`/rules/${id}`, { method: 'DELETE' })
 }

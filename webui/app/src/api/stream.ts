@@ -94,6 +94,7 @@ export class Stream {
     if (this.filter) q.set('filter', this.filter)
     const resuming = this.cursor
     if (resuming !== undefined) q.set('after', String(resuming))
+    if (resuming !== undefined && this.store) q.set('store', this.store)
     const url = new URL(`/api/v1/stream?${q}`, location.href)
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
     const socket = new WebSocket(url)

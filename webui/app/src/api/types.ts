@@ -149,9 +149,13 @@ export interface Overrides {
   url?: string
   headers?: { name: string; value: string }[]
   body?: string
+  /** The body as base64, where it is not text. */
+  bodyBase64?: string
 }
 
 export interface Page {
   exchanges: Summary[]
   total?: number
+  /** The page's revision: a stream opened after it tells everything that the page does not. */
+  seq: number
 }

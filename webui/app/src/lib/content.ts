@@ -1,0 +1,129 @@
+// What a body is, and how it can be looked at.
+
+import { jsonLines } from './lines.ts'
+import { parameter } from './multipart.ts'
+
+export type Look = 'json' | 'xml' | 'html' | 'form' | 'parts' | 'image' | 'text' | 'hex'
+
+export const lookName: Record<Look, string> = {
+  json: 'JSON', xml: 'XML', html: 'HTML', form: 'Form', parts: 'Parts', image: 'Image', text: 'Text', hex: 'Hex',
+}
+
+/** Types that an image element may show: none of them runs anything there. */
+const images = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/avif', 'image/bmp', 'image/svg+xml', 'image/x-icon', 'image/vnd.microsoft.icon'])
+
+export interface Nature {
+  /** The ways to look at it, the best one first. */
+  looks: Look[]
+  /** The image's media type, if it is one. */
+  image: string
+  charset: string
+}
+
+export function essence(type: string): string {
+  return type.split(';')[0]!.trim().toLowerCase()
+}
+
+/** nature judges by the media type first and by the first bytes where it says little. */
+export function nature(type: string, head: Uint8Array): Nature {
+  const kind = essence(type)
+  const charset = parameter(type, 'charset').toLowerCase()
+  const image = images.has(kind) ? kind : imageOf(head)
+  const looks: Look[] = []
+  const text = image === 'image/svg+xml' || (image === '' && isText(head, charset))
+  if (image && (image === 'image/svg+xml' || imageOf(head) === image || kind === image)) looks.push('image')
+  if (text) {
+    if (/[/+]json$|ndjson|json-seq/.test(kind) || kind === 'application/json') looks.push('json')
+    else if (kind === 'text/html' || kind === 'application/xhtml+xml') looks.push('html')
+    else if (/[/+]xml$/.test(kind)) looks.push('xml')
+    else if (kind === 'application/x-www-form-urlencoded') looks.push('form')
+    const sniffed = sniff(head)
+    if (sniffed && (kind === '' || kind === 'text/plain' || kind === 'application/octet-stream' || kind === 'application/x-www-form-urlencoded' || kind === 'text/javascript') && !looks.includes(sniffed)) {
+      looks.unshift(sniffed)
+    }
+  }
+  if (kind.startsWith('multipart/') && parameter(type, 'boundary')) looks.push('parts')
+  if (text) looks.push('text', 'hex')
+  else looks.push('hex', 'text')
+  return { looks, image, charset }
+}
+
+function sniff(head: Uint8Array): Look | undefined {
+  let i = 0
+  while (i < head.length && head[i]! <= 32) i++
+  const c = head[i]
+  if (c === 123 || c === 91) {
+    // A brace can begin anything: only what goes on as JSON is taken for it.
+    const lines = jsonLines(head.subarray(i, i + 4096))
+    if (!lines.broken || lines.broken.at > 16 && lines.broken.at >= Math.min(head.length - i, 4096) - 64 || lines.count > 8) return 'json'
+  }
+  if (c === 60) {
+    const start = new TextDecoder().decode(head.subarray(i, i + 100)).toLowerCase()
+    if (start.startsWith('<!doctype html') || start.startsWith('<html')) return 'html'
+    if (start.startsWith('<?xml')) return 'xml'
+  }
+  return undefined
+}
+
+/** isText says whether bytes read as text: a known charset, or UTF-8 with few characters that no text has. */
+export function isText(head: Uint8Array, charset: string): boolean {
+  if (/^utf-?16/.test(charset)) return true
+  let odd = 0
+  const n = Math.min(head.length, 4096)
+  for (let i = 0; i < n; i++) {
+    const c = head[i]!
+    if (c === 0) return false
+    if (c < 9 || (c > 13 && c < 32 && c !== 27)) odd++
+  }
+  if (odd * 20 > n) return false
+  if (charset && charset !== 'utf-8') return true
+  // A few broken bytes are a flaw of a text; many are no text.
+  const decoded = new TextDecoder().decode(head.subarray(0, n))
+  let broken = 0
+  for (const ch of decoded) if (ch === '\ufffd') broken++
+  return broken * 10 <= decoded.length
+}
+
+function imageOf(b: Uint8Array): string {
+  const at = (offset: number, text: string) => [...text].every((ch, i) => b[offset + i] === ch.charCodeAt(0))
+  if (at(0, '\x89PNG')) return 'image/png'
+  if (at(0, '\xff\xd8\xff')) return 'image/jpeg'
+  if (at(0, 'GIF8')) return 'image/gif'
+  if (at(0, 'RIFF') && at(8, 'WEBP')) return 'image/webp'
+  if (at(4, 'ftypavif')) return 'image/avif'
+  return ''
+}
+
+/** toUTF8 makes bytes of another charset UTF-8, which is what the scanners read. An unknown charset is left alone. */
+export function toUTF8(bytes: Uint8Array<ArrayBuffer>, charset: string): Uint8Array<ArrayBuffer> {
+  if (charset === '' || charset === 'utf-8' || charset === 'utf8' || charset === 'us-ascii') return bytes
+  try {
+    return new TextEncoder().encode(new TextDecoder(charset).decode(bytes))
+  } catch {
+    return bytes
+  }
+}
+
+/** invalidAt is the offset of the first byte that is not UTF-8, -1 if all is. The last character may be cut. */
+export function invalidAt(b: Uint8Array): number {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(b)
+    return -1
+  } catch {
+    // Found below.
+  }
+  for (let i = 0; i < b.length;) {
+    const c = b[i]!
+    const n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0
+    if (n === 0) return i
+    for (let k = 1; k < n; k++) {
+      if (i + k >= b.length) return -1
+      const d = b[i + k]!
+      const low = k > 1 ? 0x80 : c === 0xe0 ? 0xa0 : c === 0xf0 ? 0x90 : 0x80
+      const high = k > 1 ? 0xbf : c === 0xed ? 0x9f : c === 0xf4 ? 0x8f : 0xbf
+      if (d < low || d > high) return i
+    }
+    i += n
+  }
+  return -1
+}

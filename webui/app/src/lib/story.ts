@@ -1,0 +1,132 @@
+// What happened, in words.
+
+import type { Exchange, Summary } from '../api/types.ts'
+import { duration, size, typeName } from './format.ts'
+import { parts } from './url.ts'
+import { visible } from './visible.ts'
+
+/** The classes of outcome a row can have; each has a sign of its own beside its colour. */
+export type Outcome = 'open' | 'failed' | 'tunnel' | 'switched' | 'info' | 'ok' | 'redirect' | 'client' | 'server'
+
+export function outcome(x: Summary): Outcome {
+  if (x.state === 'failed') return 'failed'
+  const status = x.response?.status ?? 0
+  if (status === 101 || (x.kind === 'websocket' && status >= 200 && status < 300)) return 'switched'
+  if (status >= 500) return 'server'
+  if (status >= 400) return 'client'
+  if (status >= 300) return 'redirect'
+  if (status >= 200) return 'ok'
+  if (x.kind === 'tunnel') return x.state === 'open' ? 'open' : 'tunnel'
+  if (x.state === 'open') return 'open'
+  return status > 0 ? 'info' : 'failed'
+}
+
+const stages: Record<string, string> = {
+  client: 'client', route: 'route', dns: 'name lookup', connect: 'connection', proxy: 'parent proxy', tls: 'TLS', http: 'HTTP', timeout: 'time-out',
+}
+
+export function stageName(stage: string): string {
+  return stages[stage] ?? stage
+}
+
+/** cause is a failure in a few words, for a row. */
+export function cause(x: Summary): string {
+  if (!x.error) return x.state === 'failed' ? 'failed' : ''
+  return `${stageName(x.error.stage)}: ${x.error.message}`
+}
+
+/** status is what stands in the status column. */
+export function statusText(x: Summary): string {
+  const status = x.response?.status
+  if (x.state === 'failed') return status ? String(status) : 'failed'
+  if (status) return String(status)
+  if (x.kind === 'tunnel') return 'tunnel'
+  return x.state === 'open' ? 'open' : '–'
+}
+
+function article(type: string): string {
+  return type ? ` of ${type}` : ''
+}
+
+function answerer(x: Summary): string {
+  switch (x.answeredBy) {
+    case 'eaves': return 'eaves itself'
+    case 'proxy': return 'a proxy on the way'
+    default: return ''
+  }
+}
+
+/** elapsed is how long an exchange took, or has taken so far. */
+export function elapsed(x: Summary, now: number): number {
+  if (x.state !== 'open' && x.time >= 0) return x.time
+  return Math.max(0, now - Date.parse(x.startedDateTime))
+}
+
+/** story tells an exchange in one or two sentences. */
+export function story(x: Exchange, now: number): string {
+  const { host, scheme } = parts(x.request.url)
+  const where = visible(host || x.request.url)
+  const took = duration(elapsed(x, now))
+  const r = x.response
+  if (x.kind === 'tunnel') return tunnel(x, where, took)
+  if (x.state === 'failed') {
+    const got = r ? ` after ${r.status} had been answered` : ''
+    return `${x.request.method} to ${where} failed${got} after ${took}${x.error ? `, at the stage “${stageName(x.error.stage)}”: ${x.error.message}` : ''}.`
+  }
+  if (!r || r.status === 0) return `${x.request.method} was sent to ${where}; no answer yet, for ${took}.`
+  if (x.kind === 'websocket' && r.status < 400) {
+    return x.state === 'open'
+      ? `A WebSocket with ${where}, open for ${took}: ${plain(x.messages, 'message')} so far.`
+      : `A WebSocket with ${where} that lasted ${took}: ${plain(x.messages, 'message')}.`
+  }
+  const by = answerer(x)
+  const who = by ? `${by} (not ${where}) answered` : `${where} answered`
+  const text = r.statusText ? `${r.status} ${visible(r.statusText)}` : String(r.status)
+  const body = r.bodySize > 0 ? `, ${size(r.bodySize)}${article(typeName(r.content.mimeType))}` : ', without a body'
+  if (x.state === 'open') return `${capital(who)} ${text} and is still sending: ${size(Math.max(r.bodySize, 0))} in ${took}.`
+  const events = x.messages > 0 ? ` and ${plain(x.messages, 'event')}` : ''
+  return `${capital(who)} ${text} in ${took}${body}${events}${r.httpVersion ? `, over ${version(r.httpVersion)}${scheme === 'https' ? ' and TLS' : ''}` : ''}.`
+}
+
+function tunnel(x: Exchange, where: string, took: string): string {
+  if (x.state === 'failed') return `The tunnel to ${where} failed after ${took}${x.error ? `: ${x.error.message}` : ''}.`
+  const sent = size(Math.max(x.request.bodySize, 0))
+  const received = size(Math.max(x.response?.bodySize ?? 0, 0))
+  const what = `bytes passed through undecoded, ${sent} to it and ${received} from it`
+  return x.state === 'open' ? `A tunnel to ${where}, open for ${took}: ${what}.` : `A tunnel to ${where} that lasted ${took}: ${what}.`
+}
+
+function version(v: string): string {
+  return v.replace(/^HTTP\/2(\.0)?$/, 'HTTP/2')
+}
+
+function plain(n: number, one: string): string {
+  return n === 1 ? `1 ${one}` : `${n.toLocaleString('en-US')} ${one}s`
+}
+
+function capital(s: string): string {
+  return s.startsWith('a ') || s.startsWith('eaves') ? s[0]!.toUpperCase() + s.slice(1) : s
+}
+
+export interface Phase {
+  name: string
+  key: keyof Exchange['timings']
+  ms: number
+}
+
+/** phases are the stages of an exchange that happened, in order. */
+export function phases(x: Summary): Phase[] {
+  const t = x.timings
+  // HAR counts the TLS handshake into connect as well.
+  const connect = t.connect >= 0 && t.ssl > 0 ? Math.max(t.connect - t.ssl, 0) : t.connect
+  const all: Phase[] = [
+    { name: 'Waiting in eaves', key: 'blocked', ms: t.blocked },
+    { name: 'Name lookup', key: 'dns', ms: t.dns },
+    { name: 'Connecting', key: 'connect', ms: connect },
+    { name: 'TLS handshake', key: 'ssl', ms: t.ssl },
+    { name: 'Sending', key: 'send', ms: t.send },
+    { name: 'Waiting for the answer', key: 'wait', ms: t.wait },
+    { name: 'Receiving', key: 'receive', ms: t.receive },
+  ]
+  return all.filter((p) => p.ms >= 0)
+}

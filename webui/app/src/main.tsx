@@ -1,0 +1,14 @@
+import { render } from 'preact'
+import { Console } from './model/console.ts'
+import { App } from './ui/App.tsx'
+import { ConsoleContext } from './ui/context.ts'
+import { listenToKeys } from './ui/keys.ts'
+import './style/base.css'
+import './style/list.css'
+import './style/detail.css'
+import './style/forms.css'
+
+const app = new Console()
+app.start()
+listenToKeys(app)
+render(<ConsoleContext.Provider value={app}><App /></ConsoleContext.Provider>, document.getElementById('app')!)

@@ -1,0 +1,409 @@
+// What the console knows and does, apart from drawing it: the view in the address bar, the selection and its detail, and
+// every action that a key or a button can start.
+
+import { batch, computed, effect, signal } from '@preact/signals'
+import * as api from '../api/client.ts'
+import type { Exchange, Overrides, Summary } from '../api/types.ts'
+import { curl } from '../lib/curl.ts'
+import { hostname } from '../lib/url.ts'
+import { Feed } from './feed.ts'
+import { format, parse, type Tab, type View } from './location.ts'
+
+export interface Toast {
+  key: number
+  text: string
+  kind: 'done' | 'failed'
+  action?: { label: string; run: () => void }
+}
+
+/** A form that sends a request: a copy of an exchange's, or an empty one. */
+export interface Draft {
+  of: Exchange | undefined
+}
+
+/** How long a deletion can be taken back. */
+const grace = 5000
+
+export class Console {
+  readonly feed = new Feed()
+  readonly page = signal<View['page']>('traffic')
+  readonly typed = signal('')
+  readonly selected = signal<number | undefined>(undefined)
+  readonly tab = signal<Tab>('overview')
+  readonly detail = signal<Exchange | undefined>(undefined)
+  readonly detailProblem = signal('')
+  readonly toasts = signal<Toast[]>([])
+  readonly draft = signal<Draft | undefined>(undefined)
+  readonly help = signal(false)
+  readonly confirming = signal<{ text: string; label: string; run: () => void } | undefined>(undefined)
+  readonly recording = signal<boolean | undefined>(undefined)
+  /** Deleted on the screen, not yet in the store. */
+  readonly leaving = signal<ReadonlySet<number>>(new Set())
+  /** Counts how often following was asked for. */
+  readonly follow = signal(0)
+  /** Tells the screen reader what a key has done. */
+  readonly spoken = signal('')
+
+  /** The selection's latest summary: that of the list, else of the detail. */
+  readonly current = computed<Summary | undefined>(() => {
+    void this.feed.version.value
+    const id = this.selected.value
+    if (id === undefined) return undefined
+    const row = this.feed.rows.get(id)
+    const detail = this.detail.value?.id === id ? this.detail.value : undefined
+    return row && (!detail || row.seq >= detail.seq) ? row : detail
+  })
+
+  private keys = 0
+  private loading: AbortController | undefined
+  private again: ReturnType<typeof setTimeout> | undefined
+  private applying: ReturnType<typeof setTimeout> | undefined
+  private departures = new Map<number, ReturnType<typeof setTimeout>>()
+
+  start(): void {
+    this.feed.onChange = (x) => this.changed(x)
+    this.feed.onRemoved = (ids) => {
+      if (this.selected.value !== undefined && ids.includes(this.selected.value)) void this.checkSelection(this.selected.value)
+    }
+    this.feed.onStore = () => {
+      this.select(undefined)
+      this.say('This is another capture than before: the list was read anew.')
+    }
+    this.read(location.hash)
+    window.addEventListener('hashchange', () => this.read(location.hash))
+    window.addEventListener('online', () => this.feed.retry())
+    document.addEventListener('visibilitychange', () => { if (!document.hidden) this.feed.retry() })
+    window.addEventListener('pagehide', () => this.depart())
+    effect(() => {
+      const view: View = { page: this.page.value, filter: this.feed.filter.value, id: this.selected.value, tab: this.tab.value }
+      const hash = format(view)
+      if (hash !== location.hash && !(hash === '#/' && location.hash === '')) history.replaceState(null, '', hash)
+    })
+    effect(() => {
+      const r = this.feed.status.value.recording
+      if (typeof r === 'boolean') this.recording.value = r
+    })
+    void this.readRecording()
+  }
+
+  private async readRecording(): Promise<void> {
+    try {
+      this.recording.value = await api.recording()
+    } catch {
+      // Shown as unknown; the stream's status says it later.
+    }
+  }
+
+  private opened: string | undefined
+
+  private read(hash: string): void {
+    const view = parse(hash)
+    batch(() => {
+      this.page.value = view.page
+      this.tab.value = view.tab
+    })
+    if (this.opened === undefined || view.filter !== this.feed.filter.value) {
+      this.typed.value = view.filter
+      this.opened = view.filter
+      // The selection stays in the address while the list is being read.
+      this.feed.filter.value = view.filter
+      if (view.id !== undefined) this.selected.value = view.id
+      void this.feed.open(view.filter).then(() => {
+        if (view.id !== undefined && !this.feed.rows.get(view.id)) void this.feed.reveal(view.id)
+      })
+    }
+    if (view.id !== this.selected.peek() || (view.id !== undefined && this.detail.peek()?.id !== view.id)) this.select(view.id)
+  }
+
+  // --- filter
+
+  /** type takes what is in the filter box; it is applied when typing pauses. */
+  type(text: string): void {
+    this.typed.value = text
+    clearTimeout(this.applying)
+    this.applying = setTimeout(() => void this.applyFilter(), 300)
+  }
+
+  async applyFilter(): Promise<boolean> {
+    clearTimeout(this.applying)
+    const text = this.typed.value.trim()
+    if (text === this.feed.filter.value && !this.feed.problem.value) return true
+    return this.feed.open(text)
+  }
+
+  setFilter(text: string): void {
+    this.typed.value = text
+    this.page.value = 'traffic'
+    void this.applyFilter()
+  }
+
+  // --- selection
+
+  select(id: number | undefined): void {
+    if (id === this.selected.value && (id === undefined || this.detail.value?.id === id)) return
+    batch(() => {
+      this.selected.value = id
+      this.detailProblem.value = ''
+      if (id === undefined) this.detail.value = undefined
+    })
+    if (id !== undefined) void this.load(id)
+  }
+
+  setTab(tab: Tab): void { this.tab.value = tab }
+
+  /** step moves the selection by rows of the list. */
+  step(by: number): void {
+    const rows = this.feed.rows
+    const visible = rows.list
+    if (visible.length === 0) return
+    const id = this.selected.value
+    let at: number
+    if (id === undefined) at = by > 0 && !this.feed.following.value ? this.feed.shown[0] : visible.length - 1
+    else {
+      at = rows.place(id)
+      if (visible[at]?.id !== id && by > 0) at--
+      at += by
+    }
+    at = Math.max(0, Math.min(visible.length - 1, at))
+    while (this.leaving.value.has(visible[at]!.id) && visible[at + Math.sign(by || 1)]) at += Math.sign(by || 1)
+    this.select(visible[at]!.id)
+  }
+
+  private async load(id: number): Promise<void> {
+    this.loading?.abort()
+    clearTimeout(this.again)
+    const loading = new AbortController()
+    this.loading = loading
+    try {
+      const x = await api.exchange(id, loading.signal)
+      if (this.selected.value !== id) return
+      batch(() => {
+        this.detail.value = x
+        this.detailProblem.value = ''
+      })
+      // An open exchange that the filter keeps out of the stream is asked for now and then.
+      if (x.state === 'open' && !this.feed.rows.get(id)) this.again = setTimeout(() => void this.load(id), 700)
+    } catch (e) {
+      if (loading.signal.aborted || this.selected.value !== id) return
+      const gone = e instanceof api.Problem && e.status === 404
+      batch(() => {
+        if (gone) this.detail.value = undefined
+        this.detailProblem.value = gone ? `Exchange ${id} is not in this capture (any more).` : message(e)
+      })
+    } finally {
+      if (this.loading === loading) this.loading = undefined
+    }
+  }
+
+  private changed(x: Summary): void {
+    if (x.id !== this.selected.value) return
+    const seen = this.detail.value
+    if (seen?.id === x.id && seen.seq >= x.seq) return
+    clearTimeout(this.again)
+    this.again = setTimeout(() => void this.load(x.id), this.loading ? 150 : 0)
+  }
+
+  private async checkSelection(id: number): Promise<void> {
+    try {
+      await api.exchange(id)
+    } catch (e) {
+      if (e instanceof api.Problem && e.status === 404 && this.selected.value === id) this.select(undefined)
+    }
+  }
+
+  /** followTail goes to the newest row and follows, also past the selection. */
+  followTail(): void {
+    this.follow.value++
+    void this.feed.tail()
+  }
+
+  /** oldest and newest select the first and the last exchange there is. */
+  async oldest(): Promise<void> {
+    if (!this.feed.rows.atStart) await this.feed.jump(0)
+    this.select(this.feed.rows.list[0]?.id)
+  }
+
+  async newest(): Promise<void> {
+    await this.feed.tail()
+    this.select(this.feed.rows.list[this.feed.rows.list.length - 1]?.id)
+  }
+
+  // --- actions on the selection
+
+  async replay(id = this.selected.value): Promise<void> {
+    if (id === undefined) return
+    await this.attempt('Sending again failed', async () => {
+      const created = await api.replay(id, {})
+      this.show(created)
+      this.say(`Sent again as #${created}.`, { label: `Back to #${id}`, run: () => this.select(id) })
+    })
+  }
+
+  /** show selects an exchange that was made just now. */
+  private show(id: number): void {
+    this.page.value = 'traffic'
+    this.select(id)
+  }
+
+  edit(): void {
+    const x = this.detail.value
+    if (x && x.id === this.selected.value) this.draft.value = { of: x }
+  }
+
+  compose(): void { this.draft.value = { of: undefined } }
+
+  /** submit sends a draft. It throws what the server says against it. */
+  async submit(draft: Draft, overrides: Overrides): Promise<void> {
+    const id = draft.of ? await api.replay(draft.of.id, overrides) : await api.compose(overrides)
+    this.draft.value = undefined
+    this.show(id)
+    const of = draft.of
+    this.say(`Sent as #${id}.`, of && { label: `Back to #${of.id}`, run: () => this.select(of.id) })
+  }
+
+  async copyCurl(): Promise<void> {
+    const id = this.selected.value
+    if (id === undefined) return
+    await this.attempt('Copying failed', async () => {
+      const x = this.detail.value?.id === id ? this.detail.value : await api.exchange(id)
+      const body = x.request.bodySize !== 0 ? (await api.bodyRange(id, 'request', false, 0, 1 << 20)).bytes : undefined
+      await copy(curl(x, body))
+      this.say(/cookie|authorization/i.test((x.request.headers ?? []).map((f) => f.name).join())
+        ? 'Copied as curl, with its credentials.' : 'Copied as curl.')
+    })
+  }
+
+  async copyText(text: string, what: string): Promise<void> {
+    await this.attempt('Copying failed', async () => {
+      await copy(text)
+      this.say(`${what} copied.`)
+    })
+  }
+
+  async toggleMark(): Promise<void> {
+    const x = this.current.value
+    if (!x) return
+    await this.attempt('Marking failed', async () => {
+      await api.mark(x.id, x.mark ? '' : 'marked')
+      this.spoken.value = x.mark ? `Mark of ${x.id} removed` : `${x.id} marked`
+    })
+  }
+
+  /** delete takes the selection off the list, and out of the store once nobody has wanted it back. */
+  delete(): void {
+    const id = this.selected.value
+    if (id === undefined || this.leaving.value.has(id)) return
+    const rows = this.feed.rows
+    const at = rows.place(id)
+    const next = rows.list[at]?.id === id ? (rows.list[at + 1] ?? rows.list[at - 1]) : undefined
+    this.leaving.value = new Set([...this.leaving.value, id])
+    this.select(next?.id)
+    const toast = this.say(`#${id} deleted.`, {
+      label: 'Undo',
+      run: () => {
+        clearTimeout(this.departures.get(id))
+        this.stay(id)
+        this.select(id)
+      },
+    })
+    this.departures.set(id, setTimeout(() => {
+      this.dismiss(toast)
+      void this.attempt('Deleting failed', () => api.remove(`id:${id}`)).then(() => this.stay(id))
+    }, grace))
+  }
+
+  private stay(id: number): void {
+    this.departures.delete(id)
+    const left = new Set(this.leaving.value)
+    left.delete(id)
+    this.leaving.value = left
+  }
+
+  private depart(): void {
+    for (const [id, timer] of this.departures) {
+      clearTimeout(timer)
+      void api.remove(`id:${id}`, true).catch(() => {})
+    }
+    this.departures.clear()
+  }
+
+  /** clear deletes everything the filter shows, after a question. */
+  clear(): void {
+    const filter = this.feed.filter.value
+    const n = this.feed.rows.total
+    const what = filter ? `the ${n.toLocaleString('en-US')} exchanges that match “${filter}”` : 'every exchange in this capture'
+    this.confirming.value = {
+      text: `Delete ${what}? This cannot be undone.`,
+      label: 'Delete',
+      run: () => void this.attempt('Deleting failed', () => api.remove(filter)),
+    }
+  }
+
+  async toggleRecording(): Promise<void> {
+    const on = !(this.recording.value ?? true)
+    await this.attempt('Switching failed', async () => {
+      this.recording.value = await api.setRecording(on)
+      this.spoken.value = on ? 'Recording' : 'Recording paused; traffic flows on'
+    })
+  }
+
+  async passThrough(url: string): Promise<void> {
+    const host = hostname(url)
+    await this.attempt('Adding the rule failed', async () => {
+      await api.addRule({ enabled: true, filter: host, action: 'passthrough' })
+      this.say(`${host} is passed through from now on.`, { label: 'Rules', run: () => (this.page.value = 'rules') })
+    })
+  }
+
+  // --- words
+
+  say(text: string, action?: Toast['action']): number {
+    return this.toast({ text, kind: 'done', action })
+  }
+
+  dismiss(key: number): void {
+    this.toasts.value = this.toasts.value.filter((t) => t.key !== key)
+  }
+
+  private toast(t: Omit<Toast, 'key'>): number {
+    const key = ++this.keys
+    this.toasts.value = [...this.toasts.value.slice(-2), { ...t, key }]
+    setTimeout(() => this.dismiss(key), t.kind === 'failed' ? 12000 : grace + 500)
+    return key
+  }
+
+  /** attempt does what may fail, and says so if it does. */
+  async attempt(what: string, run: () => Promise<void>): Promise<void> {
+    try {
+      await run()
+    } catch (e) {
+      this.toast({ text: `${what}: ${message(e)}`, kind: 'failed' })
+    }
+  }
+}
+
+export function message(e: unknown): string {
+  return e instanceof Error ? e.message : String(e)
+}
+
+/** copy puts text on the clipboard, also where the page is not in a secure context (a console on another machine). */
+async function copy(text: string): Promise<void> {
+  if (navigator.clipboard && window.isSecureContext) {
+    try {
+      await navigator.clipboard.writeText(text)
+      return
+    } catch {
+      // Refused: the old way may still be open.
+    }
+  }
+  const area = document.createElement('textarea')
+  area.value = text
+  area.className = 'offscreen'
+  document.body.append(area)
+  const focus = document.activeElement
+  area.select()
+  const done = document.execCommand('copy')
+  area.remove()
+  if (focus instanceof HTMLElement) focus.focus()
+  if (!done) throw new Error('the browser does not let this page use the clipboard')
+}

@@ -1,0 +1,331 @@
+// The feed keeps the window of rows current: it loads pages, follows the stream, and joins the two without missing or
+// doubling anything: a page names the revision it is of, and the stream goes on from there.
+
+import { batch, signal } from '@preact/signals'
+import * as api from '../api/client.ts'
+import { Stream, type Handler, type Link } from '../api/stream.ts'
+import type { Message, Summary } from '../api/types.ts'
+import { Rows } from './rows.ts'
+
+const page = 200
+/** Changes are drawn at most this often: fast enough to be live, slow enough to be read. */
+const pace = 80
+/** A gap of more changes than this is not read up change by change: the window is read anew. */
+const longGap = 1000
+
+export interface FilterProblem {
+  filter: string
+  column: number | undefined
+  message: string
+}
+
+export interface Status {
+  version: string
+  proxy: string
+  console: string
+  ca: string
+  data: string
+  exchanges: number
+  open: number
+  queueDepth: number
+  databaseSize: number
+  bodiesSize: number
+  recording: boolean
+  problem: string
+  lost: number
+}
+
+export class Feed {
+  readonly rows = new Rows()
+  /** Moves whenever rows have changed. */
+  readonly version = signal(0)
+  readonly link = signal<Link>('connecting')
+  readonly filter = signal('')
+  readonly problem = signal<FilterProblem | undefined>(undefined)
+  readonly failure = signal('')
+  readonly loading = signal(true)
+  readonly status = signal<Partial<Status>>({})
+  /** Whether the list shows the newest row and moves with it. */
+  readonly following = signal(true)
+  /** How many exchanges have begun since the list stopped following. */
+  readonly fresh = signal(0)
+  /** Rows on the screen, as indexes into rows.list; the list keeps it. */
+  shown: [number, number] = [0, 0]
+
+  onChange: (x: Summary) => void = () => {}
+  onRemoved: (ids: number[]) => void = () => {}
+  onMessage: (exchange: number, m: Message) => void = () => {}
+  onStore: () => void = () => {}
+
+  private readonly stream: Stream
+  private generation = 0
+  private drawn = 0
+  private due = false
+  private paging = { before: false, after: false }
+  private store: string | undefined
+  private recounting: ReturnType<typeof setTimeout> | undefined
+  /** No page could be read yet: it is, once the stream stands. */
+  private awaiting = false
+
+  constructor() {
+    const handler: Handler = {
+      hello: (_seq, resumed, store) => this.hello(resumed, store),
+      exchange: (x) => this.take(x),
+      removed: (ids) => this.forget(ids),
+      message: (id, m) => this.onMessage(id, m),
+      status: (s) => this.tell(s),
+      gap: (from, to) => void this.catchUp(from, to),
+      reset: () => void this.reload(),
+      link: (state) => (this.link.value = state),
+    }
+    this.stream = new Stream(handler, probe)
+  }
+
+  subscribe(exchange: number, after: number): void { this.stream.subscribe(exchange, after) }
+  unsubscribe(): void { this.stream.unsubscribe() }
+  retry(): void { this.stream.retry() }
+
+  /** open shows what matches filter. A filter with a mistake changes nothing but problem. */
+  async open(filter: string): Promise<boolean> {
+    const generation = ++this.generation
+    this.loading.value = true
+    try {
+      const first = await api.list({ filter, limit: page, total: true })
+      if (generation !== this.generation) return false
+      batch(() => {
+        this.problem.value = undefined
+        this.failure.value = ''
+        this.filter.value = filter
+        this.rows.clear()
+        this.showTail(first)
+        this.following.value = true
+        this.fresh.value = 0
+      })
+      this.awaiting = false
+      this.stream.open(filter, first.seq)
+      return true
+    } catch (e) {
+      if (generation !== this.generation) return false
+      this.refuse(filter, e)
+      return false
+    } finally {
+      if (generation === this.generation) this.loading.value = false
+    }
+  }
+
+  private refuse(filter: string, e: unknown): void {
+    if (e instanceof api.Problem && e.status === 400) {
+      this.problem.value = { filter, column: e.column, message: e.message.replace(/^column \d+: /, '') }
+      return
+    }
+    if (e instanceof api.Problem && (e.status === 0 || e.status === 401)) {
+      this.filter.value = filter
+      this.awaiting = true
+      this.stream.open(filter, undefined)
+      return
+    }
+    this.failure.value = e instanceof Error ? e.message : String(e)
+  }
+
+  private hello(resumed: boolean, store: string): void {
+    const other = this.store !== undefined && this.store !== store
+    this.store = store
+    if (other) this.onStore()
+    if (other || this.awaiting || !resumed) void this.reload()
+    this.awaiting = false
+    void this.readStatus()
+  }
+
+  private async readStatus(): Promise<void> {
+    try {
+      this.tell(await api.status())
+    } catch {
+      // The stream says when the connection is lost.
+    }
+  }
+
+  private tell(s: Record<string, unknown>): void {
+    this.status.value = { ...this.status.value, ...(s as Partial<Status>) }
+  }
+
+  private showTail(p: { exchanges: Summary[]; total?: number }): void {
+    const all = p.exchanges.length < page
+    const oldest = p.exchanges[p.exchanges.length - 1]?.id ?? 1
+    this.rows.replace(p.exchanges, {
+      above: p.total !== undefined ? p.total - p.exchanges.length : oldest - 1, below: 0, atStart: all, atEnd: true,
+    })
+    this.draw()
+  }
+
+  /** reload reads the window anew: its end while following, else the rows around those on the screen. */
+  async reload(): Promise<void> {
+    const generation = ++this.generation
+    const middle = this.rows.list[Math.max(0, Math.min((this.shown[0] + this.shown[1]) >> 1, this.rows.list.length - 1))]
+    try {
+      if (this.following.value || !middle) {
+        const p = await api.list({ filter: this.filter.value, limit: page, total: true })
+        if (generation !== this.generation) return
+        const held = this.rows
+        held.list = []
+        this.showTail(p)
+        if (p.exchanges.length === 0) held.clear()
+      } else {
+        await this.around(middle.id, generation)
+        this.recount()
+      }
+      this.loading.value = false
+      this.failure.value = ''
+    } catch (e) {
+      if (generation === this.generation && !(e instanceof api.Problem && e.status === 0)) this.failure.value = String(e instanceof Error ? e.message : e)
+    }
+  }
+
+  /** around makes the window the rows before and after id. */
+  private async around(id: number, generation: number): Promise<void> {
+    const filter = this.filter.value
+    const before = await api.list({ filter, limit: page, before: id + 1 })
+    const after = await api.list({ filter, limit: page, after: id })
+    if (generation !== this.generation) return
+    const atStart = before.exchanges.length < page
+    const atEnd = after.exchanges.length < page
+    const total = this.rows.total
+    const rows = [...before.exchanges, ...after.exchanges]
+    const newest = Math.max(this.rows.newest, id)
+    // Ids are spread evenly enough to guess how many rows lie before this one.
+    const share = newest > 0 ? Math.min(...rows.map((x) => x.id), id) / newest : 0
+    const outside = Math.max(total - rows.length, 0)
+    this.rows.replace(rows, { above: Math.round(outside * share), below: Math.round(outside * (1 - share)), atStart, atEnd })
+    this.draw()
+  }
+
+  /** reveal brings the row with this id into the window. */
+  async reveal(id: number): Promise<void> {
+    if (this.rows.get(id)) return
+    this.following.value = false
+    try {
+      await this.around(id, ++this.generation)
+    } catch {
+      // The link's state says so.
+    }
+  }
+
+  /** jump makes the window the rows at a share (0 to 1) of everything. */
+  async jump(share: number): Promise<void> {
+    const generation = ++this.generation
+    try {
+      const oldest = (await api.list({ filter: this.filter.value, limit: 1, after: 0 })).exchanges[0]?.id ?? 1
+      if (generation !== this.generation) return
+      const newest = Math.max(this.rows.newest, oldest)
+      await this.around(Math.round(oldest + share * (newest - oldest)), generation)
+    } catch {
+      // As above.
+    }
+  }
+
+  /** tail goes to the newest rows and follows them. */
+  async tail(): Promise<void> {
+    batch(() => {
+      this.following.value = true
+      this.fresh.value = 0
+    })
+    if (!this.rows.atEnd) await this.reload()
+    else this.draw()
+  }
+
+  /** need asks for more rows where the screen comes near an end of the window. */
+  need(first: number, last: number): void {
+    const margin = page / 2
+    if (first < margin && !this.rows.atStart) void this.more('before')
+    if (last > this.rows.list.length - margin && !this.rows.atEnd) void this.more('after')
+  }
+
+  private async more(side: 'before' | 'after'): Promise<void> {
+    if (this.paging[side] || this.rows.list.length === 0) return
+    this.paging[side] = true
+    const generation = this.generation
+    const edge = side === 'before' ? this.rows.first : this.rows.last
+    try {
+      const p = await api.list({ filter: this.filter.value, limit: page, [side]: edge })
+      if (generation !== this.generation) return
+      if (side === 'before' && this.rows.first === edge) this.rows.prepend(p.exchanges, page)
+      if (side === 'after' && this.rows.last === edge) this.rows.append(p.exchanges, page)
+      this.draw()
+    } catch {
+      // The next scroll asks again.
+    } finally {
+      this.paging[side] = false
+    }
+  }
+
+  private take(x: Summary): void {
+    if (this.rows.apply(x) && !this.following.value) this.fresh.value++
+    this.onChange(x)
+    this.draw()
+  }
+
+  private forget(ids: number[]): void {
+    if (this.rows.remove(ids)) this.recount()
+    this.onRemoved(ids)
+    this.draw()
+  }
+
+  /** recount asks for the total, a little later and once for many reasons. */
+  private recount(): void {
+    if (this.recounting) return
+    this.recounting = setTimeout(() => {
+      this.recounting = undefined
+      const generation = this.generation
+      api.list({ filter: this.filter.value, limit: 1, total: true }).then((p) => {
+        if (generation !== this.generation || p.total === undefined) return
+        this.rows.recount(p.total)
+        this.draw()
+      }, () => {})
+    }, 500)
+  }
+
+  private async catchUp(from: number, to: number): Promise<void> {
+    if (to - from > longGap) return this.reload()
+    const generation = this.generation
+    try {
+      for (let after = from; after < to;) {
+        const p = await api.list({ filter: this.filter.value, limit: page, changedAfter: after })
+        if (generation !== this.generation) return
+        for (const x of p.exchanges) {
+          this.take(x)
+          after = Math.max(after, x.seq)
+        }
+        if (p.exchanges.length < page) break
+      }
+      // What was removed meanwhile is in no page of changes.
+      this.recount()
+    } catch {
+      await this.reload()
+    }
+  }
+
+  /** draw lets the page see the rows, at most once in a while. */
+  private draw(): void {
+    if (this.due) return
+    this.due = true
+    const run = () => {
+      this.due = false
+      this.drawn = performance.now()
+      this.rows.trim(this.shown[0], this.shown[1])
+      this.version.value++
+    }
+    const wait = this.drawn + pace - performance.now()
+    if (document.hidden) setTimeout(run, pace)
+    else if (wait <= 0) requestAnimationFrame(run)
+    else setTimeout(() => (document.hidden ? run() : requestAnimationFrame(run)), wait)
+  }
+}
+
+/** probe says why a stream may have failed: a browser does not tell. */
+async function probe(): Promise<'up' | 'locked' | 'down'> {
+  try {
+    await api.status()
+    return 'up'
+  } catch (e) {
+    return e instanceof api.Problem && (e.status === 401 || e.status === 403) ? 'locked' : 'down'
+  }
+}

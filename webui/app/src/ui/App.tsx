@@ -1,0 +1,78 @@
+import { useSignalEffect } from '@preact/signals'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { Compose } from './Compose.tsx'
+import { useConsole } from './context.ts'
+import { Detail } from './Detail.tsx'
+import { Confirm, Help } from './dialogs.tsx'
+import { Empty } from './Empty.tsx'
+import { List } from './List.tsx'
+import { RulesPage } from './Rules.tsx'
+import { Splitter } from './Splitter.tsx'
+import { Banner, StatusLine, Toasts } from './status.tsx'
+import { TopBar } from './TopBar.tsx'
+
+export function App() {
+  const app = useConsole()
+  const page = app.page.value
+  useSignalEffect(() => {
+    const n = app.feed.rows.total
+    void app.feed.version.value
+    document.title = app.feed.link.value === 'live' ? `eaves${n > 0 ? ` (${n.toLocaleString('en-US')})` : ''}` : 'eaves (not connected)'
+  })
+  return (
+    <div class="console">
+      <TopBar />
+      <Banner />
+      {page === 'rules' ? <RulesPage /> : <Traffic />}
+      <StatusLine />
+      <Toasts />
+      {app.draft.value && <Compose draft={app.draft.value} />}
+      {app.help.value && <Help />}
+      {app.confirming.value && <Confirm />}
+      <div class="offscreen" role="status" aria-live="polite">{app.spoken}</div>
+    </div>
+  )
+}
+
+const key = 'eaves.split'
+
+function stored(): number {
+  const n = Number(localStorage.getItem(key))
+  return n >= 20 && n <= 80 ? n : 45
+}
+
+/** Traffic is the list, with the selected exchange beside it; on a narrow screen, over it. */
+function Traffic() {
+  const app = useConsole()
+  const main = useRef<HTMLElement>(null)
+  const [split, setSplit] = useState(stored)
+  const open = app.selected.value !== undefined
+  const narrow = useNarrow()
+  void app.feed.version.value
+  const empty = !app.feed.loading.value && app.feed.rows.total === 0
+  useEffect(() => { main.current?.style.setProperty('--split', `${split}%`) }, [split, empty])
+  const resize = (percent: number) => {
+    const n = Math.max(20, Math.min(80, Math.round(percent * 10) / 10))
+    setSplit(n)
+    localStorage.setItem(key, String(n))
+  }
+  return (
+    <main class={`traffic ${open ? 'open' : ''}`} ref={main}>
+      <h1 class="offscreen">Traffic</h1>
+      <div class="side" inert={open && narrow}>{empty ? <Empty /> : <List />}</div>
+      {open && !narrow && <Splitter value={split} onChange={resize} within={main} />}
+      {open && <Detail />}
+    </main>
+  )
+}
+
+function useNarrow(): boolean {
+  const [narrow, setNarrow] = useState(() => window.matchMedia('(max-width: 800px)').matches)
+  useEffect(() => {
+    const query = window.matchMedia('(max-width: 800px)')
+    const change = () => setNarrow(query.matches)
+    query.addEventListener('change', change)
+    return () => query.removeEventListener('change', change)
+  }, [])
+  return narrow
+}

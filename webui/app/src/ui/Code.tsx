@@ -1,0 +1,142 @@
+// Shows the lines of a body: JSON and XML laid out and foldable, any text broken to the pane's width.
+
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import { layout, whole, width, type Lines, type Scanner } from '../lib/lines.ts'
+import { count, size } from '../lib/format.ts'
+import { pieces } from '../lib/visible.ts'
+import { Chevron } from './icons.tsx'
+import { VirtualRows } from './VirtualRows.tsx'
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+interface Props {
+  bytes: Uint8Array
+  lines: Lines
+  kind: Scanner
+  /** What tags and strings are coloured as; text is left plain. */
+  colour: 'json' | 'markup' | 'none'
+  label: string
+}
+
+export function Code({ bytes, lines, kind, colour, label }: Props) {
+  const [columns, setColumns] = useState(100)
+  const [folded, setFolded] = useState<ReadonlySet<number>>(new Set())
+  useEffect(() => setFolded(new Set()), [lines])
+  const shape = useMemo(() => layout(lines, columns, folded), [lines, columns, folded])
+  const foldable = kind !== 'text'
+
+  const toggle = (line: number) => {
+    const next = new Set(folded)
+    if (!next.delete(line)) next.add(line)
+    setFolded(next)
+  }
+
+  const draw = (r: number) => {
+    const line = shape.line[r]!
+    const part = shape.part[r]!
+    const opens = lines.close[line]! > 0
+    const shut = opens && folded.has(line)
+    return (
+      <div key={r} class="line">
+        <span class="number" aria-hidden="true">{part === 0 ? count(line + 1) : ''}</span>
+        {foldable && (
+          <span class="fold">
+            {opens && part === 0 && (
+              <button type="button" tabIndex={-1} aria-expanded={!shut} aria-label={shut ? 'Unfold' : 'Fold'} onClick={() => toggle(line)}><Chevron open={!shut} /></button>
+            )}
+          </span>
+        )}
+        <span class="text" style={lines.depth[line]! > 0 ? { paddingLeft: `${Math.min(lines.depth[line]! * 2, Math.max(columns - 24, 0))}ch` } : undefined}>
+          {chunk(bytes, lines, line, part, columns, colour)}
+          {shut && <Folded bytes={bytes} lines={lines} line={line} kind={kind} onClick={() => toggle(line)} />}
+        </span>
+      </div>
+    )
+  }
+
+  return (
+    <>
+      {lines.broken && (
+        <p class="note warn">At byte {count(lines.broken.at)} this stops being {kind.toUpperCase()}: {lines.broken.message}. What follows is shown as it is.</p>
+      )}
+      {lines.cut && <p class="note">Only the first {count(lines.count)} lines are laid out; the text view reads on.</p>}
+      <VirtualRows
+        rows={shape.rows} rowHeight={18} label={label} class={`code ${foldable ? 'foldable' : ''}`}
+        onColumns={(n) => setColumns(Math.max(24, n))}
+      >
+        {(first, last) => Array.from({ length: last - first }, (_, i) => draw(first + i))}
+      </VirtualRows>
+    </>
+  )
+}
+
+function Folded({ bytes, lines, line, kind, onClick }: { bytes: Uint8Array; lines: Lines; line: number; kind: Scanner; onClick: () => void }) {
+  const close = lines.close[line]!
+  let inside = 0
+  for (let i = line + 1; i < close && inside < 10000; i++) if (lines.depth[i] === lines.depth[line]! + 1 && (kind !== 'json' || !closes(bytes, lines, i))) inside++
+  const end = close < lines.count ? decoder.decode(bytes.subarray(lines.starts[close]!, Math.min(lines.ends[close]!, lines.starts[close]! + 60))) : ''
+  return <button type="button" class="folded" tabIndex={-1} onClick={onClick} aria-label="Unfold">… {inside >= 10000 ? 'many' : count(inside)} … {end}</button>
+}
+
+function closes(bytes: Uint8Array, lines: Lines, i: number): boolean {
+  const c = bytes[lines.starts[i]!]
+  return (c === 125 || c === 93) && lines.ends[i]! - lines.starts[i]! === 1
+}
+
+/** chunk is the part of a line that one row shows. The row's text is name, colon and value in one run of bytes. */
+function chunk(bytes: Uint8Array, lines: Lines, line: number, part: number, columns: number, colour: Props['colour']) {
+  const wide = width(columns, lines.depth[line]!)
+  const key = lines.keys[line]!
+  const keyEnd = lines.keyEnds[line]!
+  const start = lines.starts[line]!
+  const end = lines.ends[line]!
+  const name = keyEnd > 0 ? keyEnd - key + 2 : 0
+  const from = part * wide
+  const to = from + wide
+  const out = []
+  if (from < name) {
+    const cut = decoder.decode(bytes.subarray(whole(bytes, key + from, keyEnd), whole(bytes, Math.min(key + to, keyEnd), keyEnd)))
+    out.push(<span class="k">{show(cut)}</span>)
+    if (to >= name - 1) out.push(': ')
+  }
+  if (to > name) {
+    const a = whole(bytes, start + Math.max(from - name, 0), end)
+    const b = whole(bytes, Math.min(start + to - name, end), end)
+    const text = decoder.decode(bytes.subarray(a, b))
+    out.push(colour === 'json' ? <span class={scalar(bytes[start]!)}>{show(text)}</span> : colour === 'markup' ? markup(text) : show(text))
+    if (b >= end && lines.comma[line]) out.push(',')
+  }
+  return out
+}
+
+function scalar(c: number): string {
+  if (c === 34) return 's'
+  if (c === 116 || c === 102 || c === 110) return 'b'
+  if (c === 45 || (c >= 48 && c <= 57)) return 'n'
+  return ''
+}
+
+function show(text: string) {
+  const p = pieces(text)
+  return p.length === 1 && !p[0]!.special ? text : p.map((x) => (x.special ? <span class="special">{x.text}</span> : x.text))
+}
+
+/** markup colours tags, names and values within one row. */
+function markup(text: string) {
+  const out = []
+  const pattern = /(<!--.*?(?:-->|$))|(<[/?!]?[\w:.-]+|[/?]?>)|([\w:.-]+)(=)("[^"]*"?|'[^']*'?)/g
+  let at = 0
+  for (const m of text.matchAll(pattern)) {
+    if (m.index > at) out.push(show(text.slice(at, m.index)))
+    if (m[1]) out.push(<span class="c">{show(m[1])}</span>)
+    else if (m[2]) out.push(<span class="t">{show(m[2])}</span>)
+    else out.push(<span class="k">{show(m[3]!)}</span>, m[4], <span class="s">{show(m[5]!)}</span>)
+    at = m.index + m[0].length
+  }
+  if (at < text.length) out.push(show(text.slice(at)))
+  return out
+}
+
+export function sizeNote(have: number, total: number): string {
+  return total < 0 ? `the first ${size(have)}` : `${size(have)} of ${size(total)}`
+}

@@ -1,0 +1,140 @@
+// The detail pane: one exchange, told in tabs.
+
+import { useEffect, useRef, useState } from 'preact/hooks'
+import type { Exchange } from '../api/types.ts'
+import { outcome, statusText } from '../lib/story.ts'
+import { parts } from '../lib/url.ts'
+import { visible } from '../lib/visible.ts'
+import { tabs, type Tab } from '../model/location.ts'
+import { Body, bodyInfo } from './Body.tsx'
+import { useConsole } from './context.ts'
+import { HeadersTab } from './Headers.tsx'
+import { Back, Close, Copy, Edit, outcomeName, Replay, Sign, Star, Trash } from './icons.tsx'
+import { Messages } from './Messages.tsx'
+import { Overview } from './Overview.tsx'
+import { Text } from './Text.tsx'
+import { Timing } from './Timing.tsx'
+import { Tls } from './Tls.tsx'
+
+const names: Record<Tab, string> = { overview: 'Overview', headers: 'Headers', body: 'Body', timing: 'Timing', tls: 'TLS', messages: 'Messages' }
+
+export function Detail() {
+  const app = useConsole()
+  const id = app.selected.value
+  const x = app.detail.value
+  const problem = app.detailProblem.value
+  if (id === undefined) return null
+  const here = x && x.id === id ? x : undefined
+  return (
+    <section class="detail" aria-label={`Exchange ${id}`} id="detail">
+      {here ? <Loaded x={here} /> : (
+        <>
+          <header class="title"><BackButton /><h2>#{id}</h2><span class="grow" /><CloseButton /></header>
+          <p class="empty" role="status">{problem || 'Loading …'}</p>
+        </>
+      )}
+    </section>
+  )
+}
+
+function BackButton() {
+  const app = useConsole()
+  return <button type="button" class="tool back" aria-label="Back to the list" title="Back to the list" onClick={() => app.select(undefined)}><Back /></button>
+}
+
+function CloseButton() {
+  const app = useConsole()
+  return <button type="button" class="tool close" aria-label="Close" title="Close (Esc)" onClick={() => app.select(undefined)}><Close /></button>
+}
+
+function Loaded({ x }: { x: Exchange }) {
+  const app = useConsole()
+  const { host, path } = parts(x.request.url)
+  const kind = outcome(x)
+  const mark = app.current.value?.mark ?? x.mark
+  return (
+    <>
+      <header class="title">
+        <BackButton />
+        <span class={`status ${kind}`}><Sign of={kind} /> {statusText(x)}<span class="offscreen"> {outcomeName[kind]}</span></span>
+        <h2 title={visible(x.request.url)}><span class="method">{visible(x.request.method)}</span> <Text text={path || host} /></h2>
+        <span class="grow" />
+        <CloseButton />
+      </header>
+      <div class="actions" role="toolbar" aria-label="Actions">
+        {x.kind !== 'tunnel' && (
+          <>
+            <button type="button" class="button" onClick={() => void app.replay()} title="Send this request again as it is (r)"><Replay /> Replay</button>
+            <button type="button" class="button" onClick={() => app.edit()} title="Change the request and send it (e)"><Edit /> Edit &amp; resend</button>
+            <button type="button" class="button" onClick={() => void app.copyCurl()} title="Copy the request as a curl command (c)"><Copy /> Copy as curl</button>
+          </>
+        )}
+        <button type="button" class="button" aria-pressed={mark !== ''} onClick={() => void app.toggleMark()} title="Mark (m)"><Star filled={mark !== ''} /> {mark === '' ? 'Mark' : 'Marked'}</button>
+        <button type="button" class="button" onClick={() => app.delete()} title="Delete (x)"><Trash /> Delete</button>
+      </div>
+      <Tabs x={x} />
+    </>
+  )
+}
+
+function available(x: Exchange): Tab[] {
+  return tabs.filter((t) => t !== 'messages' || x.messages > 0 || x.kind === 'websocket' || /event-stream/.test(x.response?.content.mimeType ?? ''))
+    .filter((t) => t !== 'body' || x.kind !== 'tunnel')
+}
+
+function Tabs({ x }: { x: Exchange }) {
+  const app = useConsole()
+  const list = useRef<HTMLDivElement>(null)
+  const shown = available(x)
+  const tab = shown.includes(app.tab.value) ? app.tab.value : 'overview'
+  const move = (e: KeyboardEvent) => {
+    const by = e.key === 'ArrowRight' ? 1 : e.key === 'ArrowLeft' ? -1 : e.key === 'Home' ? -shown.indexOf(tab) : e.key === 'End' ? shown.length - 1 - shown.indexOf(tab) : 0
+    if (by === 0) return
+    e.preventDefault()
+    const next = shown[(shown.indexOf(tab) + by + shown.length) % shown.length]!
+    app.setTab(next)
+    list.current?.querySelector<HTMLElement>(`#tab-${next}`)?.focus()
+  }
+  return (
+    <>
+      <div class="tabs" role="tablist" aria-label="About this exchange" ref={list} onKeyDown={move}>
+        {shown.map((t) => (
+          <button
+            key={t} type="button" role="tab" id={`tab-${t}`} aria-selected={t === tab} aria-controls="panel" tabIndex={t === tab ? 0 : -1}
+            onClick={() => app.setTab(t)}
+          >{names[t]}{t === 'messages' && x.messages > 0 && <small>{x.messages.toLocaleString('en-US')}</small>}</button>
+        ))}
+      </div>
+      <div class={`panel panel-${tab}`} role="tabpanel" id="panel" aria-labelledby={`tab-${tab}`} tabIndex={tab === 'body' || tab === 'messages' ? -1 : 0}>
+        {tab === 'overview' && <Overview x={x} />}
+        {tab === 'headers' && <HeadersTab x={x} />}
+        {tab === 'body' && <Bodies x={x} />}
+        {tab === 'timing' && <Timing x={x} />}
+        {tab === 'tls' && <Tls x={x} />}
+        {tab === 'messages' && <Messages key={x.id} x={x} />}
+      </div>
+    </>
+  )
+}
+
+/** Bodies shows one body of the two: the response's, unless only the request has one. */
+function Bodies({ x }: { x: Exchange }) {
+  const request = bodyInfo(x, 'request')
+  const response = bodyInfo(x, 'response')
+  const best = response.size > 0 || request.size <= 0 ? 'response' : 'request'
+  const [side, setSide] = useState<'request' | 'response'>(best)
+  const touched = useRef(false)
+  useEffect(() => { touched.current = false; setSide(best) }, [x.id])
+  useEffect(() => { if (!touched.current) setSide(best) }, [best])
+  const choose = (s: 'request' | 'response') => { touched.current = true; setSide(s) }
+  return (
+    <div class="bodies">
+      <div class="choice sides" role="group" aria-label="Whose body">
+        <button type="button" aria-pressed={side === 'request'} onClick={() => choose('request')}>Request {request.size > 0 ? '' : <small>none</small>}</button>
+        <button type="button" aria-pressed={side === 'response'} onClick={() => choose('response')}>Response {response.size > 0 ? '' : <small>none</small>}</button>
+      </div>
+      {side === 'response' && !x.response ? <p class="empty">{x.state === 'open' ? 'There is no answer yet.' : 'There was no answer.'}</p>
+        : <Body key={`${x.id} ${side}`} x={x} side={side} />}
+    </div>
+  )
+}

@@ -1,0 +1,68 @@
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { useConsole } from './context.ts'
+import { Close, Search } from './icons.tsx'
+import { grid } from './keys.ts'
+
+/** FilterBox takes a filter. A mistake in it is underlined where it stands, and said below. */
+export function FilterBox() {
+  const app = useConsole()
+  const input = useRef<HTMLInputElement>(null)
+  const [scroll, setScroll] = useState(0)
+  const text = app.typed.value
+  const problem = app.feed.problem.value
+  const wrong = problem && problem.filter === text.trim() ? problem : undefined
+  const mark = wrong?.column ? place(input.current, text, wrong.column) : undefined
+
+  useEffect(() => { setScroll(input.current?.scrollLeft ?? 0) }, [text, wrong])
+
+  return (
+    <form class="filter" role="search" onSubmit={(e) => {
+      e.preventDefault()
+      void app.applyFilter().then((ok) => { if (ok) grid()?.focus() })
+    }}>
+      <span class="lens"><Search /></span>
+      <div class="field">
+        <input
+          id="filter" ref={input} type="text" class="filter-input" value={text} placeholder="Filter: host:*.example.com status>=400" aria-label="Filter"
+          autocomplete="off" autocapitalize="off" spellcheck={false} aria-invalid={wrong ? 'true' : undefined} aria-describedby={wrong ? 'filter-problem' : undefined}
+          onInput={(e) => app.type(e.currentTarget.value)} onScroll={(e) => setScroll(e.currentTarget.scrollLeft)}
+          onKeyDown={(e) => {
+            if (e.key === 'ArrowDown') {
+              e.preventDefault()
+              grid()?.focus()
+            }
+            if (e.key !== 'Escape') return
+            e.preventDefault()
+            if (text === '') grid()?.focus()
+            else app.setFilter('')
+          }}
+        />
+        {mark && <span class="squiggle" aria-hidden="true" style={{ left: `${mark.left - scroll}px`, width: `${mark.width}px` }} />}
+      </div>
+      {text !== '' && <button type="button" class="tool small" aria-label="Clear the filter" title="Clear the filter (Esc)" onClick={() => { app.setFilter(''); input.current?.focus() }}><Close /></button>}
+      {wrong && (
+        <div class="filter-problem" id="filter-problem" role="alert">
+          {mark && <span class="caret" aria-hidden="true" style={{ left: `${Math.max(0, mark.left - scroll)}px` }} />}
+          <span>{wrong.column ? <b>Column {wrong.column}: </b> : null}{wrong.message}</span>
+        </div>
+      )}
+    </form>
+  )
+}
+
+/** place measures where the word at a column (from 1) stands in the box. */
+function place(input: HTMLInputElement | null, text: string, column: number): { left: number; width: number } | undefined {
+  if (!input) return undefined
+  const style = getComputedStyle(input)
+  const pen = document.createElement('canvas').getContext('2d')
+  if (!pen) return undefined
+  pen.font = `${style.fontSize} ${style.fontFamily}`
+  const letters = [...text]
+  const lead = text.length - text.trimStart().length
+  const from = Math.min(lead + column - 1, letters.length)
+  let to = from
+  while (to < letters.length && !/[\s()]/.test(letters[to]!)) to++
+  const left = pen.measureText(letters.slice(0, from).join('')).width
+  const width = pen.measureText(letters.slice(from, Math.max(to, from + 1)).join('') || '0').width
+  return { left: left + Number.parseFloat(style.paddingLeft), width: Math.max(width, 8) }
+}

@@ -1,0 +1,108 @@
+import { useEffect, useState } from 'preact/hooks'
+import type { Exchange } from '../api/types.ts'
+import { count, duration, moment, size } from '../lib/format.ts'
+import { elapsed, outcome, story } from '../lib/story.ts'
+import { hostname, query } from '../lib/url.ts'
+import { visible } from '../lib/visible.ts'
+import { Pairs } from './bodies.tsx'
+import { useConsole } from './context.ts'
+import { Text } from './Text.tsx'
+
+/** Overview tells what happened, what went wrong and what to do, and the facts. */
+export function Overview({ x }: { x: Exchange }) {
+  const now = useTick(x.state === 'open')
+  const kind = outcome(x)
+  const parameters = query(x.request.url)
+  return (
+    <div class="overview">
+      <p class={`story ${kind}`}>{visible(story(x, now))}</p>
+      {x.error && <Failure x={x} />}
+      {x.tls && !x.tls.verified && x.tls.verifyError && !x.error && (
+        <div class="failure mild">
+          <p>The origin’s certificate was not verified; it would have failed: {visible(x.tls.verifyError)}</p>
+        </div>
+      )}
+      <Facts x={x} now={now} />
+      {parameters.length > 0 && (
+        <>
+          <h3>Query</h3>
+          <Pairs rows={parameters} label="Query parameters" />
+        </>
+      )}
+    </div>
+  )
+}
+
+/** Whether passing the host through, without interception, is what would help: its client does not take our certificate. */
+function passingHelps(x: Exchange): boolean {
+  return x.error?.stage === 'client' && /^(https|tcp|wss):/.test(x.request.url)
+}
+
+function Failure({ x }: { x: Exchange }) {
+  const app = useConsole()
+  const e = x.error!
+  return (
+    <div class="failure" role="note">
+      <p class="what"><Text text={e.message} lineBreaks={false} /></p>
+      {e.hint && <p class="hint"><Text text={e.hint} lineBreaks={false} /></p>}
+      {passingHelps(x) && (
+        <p><button type="button" class="button" onClick={() => void app.passThrough(x.request.url)}>Pass {visible(hostname(x.request.url))} through</button></p>
+      )}
+    </div>
+  )
+}
+
+const sources: Record<string, string> = { proxy: 'through the proxy', replay: 'sent again', compose: 'composed here', import: 'imported' }
+const answerers: Record<string, string> = { origin: 'the origin', proxy: 'a proxy on the way', eaves: 'eaves itself' }
+
+function Facts({ x, now }: { x: Exchange; now: number }) {
+  const app = useConsole()
+  const r = x.response
+  const rows: [string, preact.ComponentChildren][] = []
+  rows.push(['URL', <span class="wrap"><Text text={x.request.url} /> <CopyButton text={x.request.url} what="URL" /></span>])
+  if (x.request.target) rows.push(['Request target', <Text text={x.request.target} />])
+  rows.push(['Started', moment(x.startedDateTime)])
+  rows.push(['Took', duration(elapsed(x, now))])
+  rows.push(['Came', <>{sources[x.source] ?? x.source}{x.replayOf ? <>, a replay of <button type="button" class="link" onClick={() => app.select(x.replayOf)}>#{x.replayOf}</button></> : null}</>])
+  if (x.answeredBy) rows.push(['Answered by', answerers[x.answeredBy] ?? x.answeredBy])
+  if (x.client.address) rows.push(['Client', <><Text text={x.client.address} />{x.client.httpVersion ? ` · ${x.client.httpVersion}` : ''}{x.client.run ? ` · run ${visible(x.client.run)}` : ''}</>])
+  if (x.serverIPAddress) rows.push(['Server', <><Text text={x.serverIPAddress} />{r?.httpVersion ? ` · ${r.httpVersion}` : ''}</>])
+  if (x.connection) rows.push(['Connection', <><Text text={x.connection} />{x.reused ? ', used before' : ', new'}</>])
+  if (x.route) rows.push(['Route', <Route route={x.route} />])
+  rows.push(['Request', sizes(x.request.headersSize, x.request.bodySize)])
+  if (r) rows.push(['Response', sizes(r.headersSize, r.bodySize) + (r.truncated ? ', cut' : '')])
+  if (x.messages > 0) rows.push(['Messages', count(x.messages)])
+  if (x.comment) rows.push(['Comment', <Text text={x.comment} lineBreaks={false} />])
+  return (
+    <dl class="facts">
+      {rows.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}
+    </dl>
+  )
+}
+
+function Route({ route }: { route: NonNullable<Exchange['route']> }) {
+  const hops = (route.hops ?? []).map((h) => `${h.address}${h.kind === 'origin' ? '' : ` (${h.kind} proxy${h.status ? `, ${h.status}` : ''})`}`)
+  return <><Text text={hops.join(' → ') || route.source} />{route.reason || route.source !== 'direct' ? <span class="dim"> · {route.source}{route.reason ? `: ${visible(route.reason)}` : ''}</span> : null}</>
+}
+
+function sizes(head: number, body: number): string {
+  const h = head >= 0 ? `head ${size(head)}` : ''
+  const b = body > 0 ? `body ${size(body)}` : body === 0 ? 'no body' : ''
+  return [h, b].filter(Boolean).join(', ') || '–'
+}
+
+function CopyButton({ text, what }: { text: string; what: string }) {
+  const app = useConsole()
+  return <button type="button" class="link" onClick={() => void app.copyText(text, what)}>Copy<span class="offscreen"> {what}</span></button>
+}
+
+/** useTick is the time; it moves while on is true. */
+export function useTick(on: boolean): number {
+  const [now, setNow] = useState(Date.now)
+  useEffect(() => {
+    if (!on) return
+    const timer = setInterval(() => setNow(Date.now()), 250)
+    return () => clearInterval(timer)
+  }, [on])
+  return now
+}
