@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -264,3 +265,6 @@ func TestRetry(t *testing.T) {
 		})
 	}
 }
+
+// quiet is a log for servers whose complaints are expected.
+var quiet = log.New(io.Discard, "", 0)

@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"eaves/capture"
@@ -68,7 +67,11 @@ func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, sessions
 	conn := tls.Client(raw, cfg)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
-		return nil, h.receipt(), h.explain(ctx, err)
+		receipt := h.receipt()
+		if code, remote, ok := alertOf(err); ok && remote {
+			receipt = refused(receipt, code)
+		}
+		return nil, receipt, h.explain(ctx, err)
 	}
 	h.state = conn.ConnectionState()
 	return conn, h.receipt(), nil
@@ -110,8 +113,8 @@ func (h *hello) receipt() *capture.TLS {
 	return t
 }
 
-// refused returns the receipt of a connection that the server refused by a TLS alert after the handshake, as TLS 1.3
-// servers do when a client certificate does not please them (RFC 8446, 4.4.2.4).
+// refused returns the receipt of a connection that the server refused by a TLS alert, in the handshake or after it, as
+// TLS 1.3 servers do when a client certificate does not please them (RFC 8446, 4.4.2.4).
 func refused(t *capture.TLS, alert uint8) *capture.TLS {
 	if t == nil {
 		return nil
@@ -149,19 +152,15 @@ func distinguishedName(der []byte) string {
 	return rdn.String()
 }
 
-// alertConn is what an error of a server's connection means, where it is a TLS alert that came after the handshake.
+// lateAlert is the error of a TLS alert that came after the handshake, nil where err is none.
 func lateAlert(where string, t *capture.TLS, err error) *Error {
 	code, remote, ok := alertOf(err)
 	if !ok || !remote {
 		return nil
 	}
-	e := fail(capture.StageTLS, err, "%s ended the connection after the TLS handshake with the alert %s", where, alertWords(code))
-	asked := t != nil && t.ClientCertificate != nil && t.ClientCertificate.Requested
-	if strings.Contains(alertName(code), "certificate") || code == 48 || code == 49 || asked {
-		e.Message += ": it wants a client certificate that it accepts"
-		if asked {
-			e.Message += ", and none is configured for it"
-		}
+	e := fail(capture.StageTLS, err, "TLS with %s: the server ended the connection after the handshake with the alert %s", where, alertWords(code))
+	if t != nil && t.ClientCertificate != nil && t.ClientCertificate.Requested && aboutCertificate(code) {
+		e.Message += ": it asked for a client certificate, and none is configured for it"
 	}
 	return e
 }

@@ -170,23 +170,30 @@ func (h *hello) notTLS(record tls.RecordHeaderError, tlsFail func(string, ...any
 
 func (h *hello) alerted(code uint8, tlsFail func(string, ...any) *Error) *Error {
 	e := tlsFail("the server refused the handshake with the alert %s", alertWords(code))
+	if h.asked && aboutCertificate(code) {
+		e.Message += fmt.Sprintf(": it asked for a client certificate, and none is configured for %s", h.host)
+		return e
+	}
 	switch code {
 	case alertProtocolVersion:
-		e.Message += ": it wants a TLS version older than 1.2, which is no longer offered"
+		e.Message += ": it speaks neither TLS 1.2 nor 1.3, and older versions are not offered"
 		e.hint("the server needs TLS 1.2 or later")
 	case alertHandshakeFailure, alertInsufficientSecurity:
-		if h.asked {
-			e.Message += fmt.Sprintf(": it asked for a client certificate, and none is configured for %s", h.host)
-			break
-		}
-		e.Message += ": it wants ciphers or parameters that are no longer offered (such as RC4, 3DES, DHE or RSA key exchange), or a client certificate"
+		e.Message += ": nothing that is offered will do for it; it may want ciphers that are no longer offered (such as RC4, 3DES, DHE or RSA key exchange)"
 		e.hint("the server needs a modern cipher suite (ECDHE with AES-GCM or ChaCha20)")
 	case alertUnrecognizedName:
 		e.hint("the server does not serve the name %q", h.serverName)
-	case alertCertificateRequired:
-		e.Message += fmt.Sprintf(", and none is configured for %s", h.host)
 	case alertNoApplicationProto:
 		e.Message += fmt.Sprintf("; offered: %s", strings.Join(h.protos, ", "))
 	}
 	return e
+}
+
+// aboutCertificate says whether a server may mean our certificate by that alert.
+func aboutCertificate(code uint8) bool {
+	switch code {
+	case alertHandshakeFailure, 41, 42, 43, 44, 45, 46, 48, 49, alertCertificateRequired:
+		return true
+	}
+	return false
 }

@@ -38,30 +38,21 @@ func verify(chain []*x509.Certificate, host string, roots *x509.CertPool, now ti
 	for _, c := range chain[1:] {
 		opts.Intermediates.AddCert(c)
 	}
-	// Time first: a chain is then built at a moment at which the leaf was valid, to see whether anything else is wrong.
-	for i, c := range chain {
-		which := "the certificate"
-		if i > 0 {
-			which = "the CA certificate " + name(c)
-		}
-		switch {
-		case now.After(c.NotAfter) && i == 0:
-			found(expired(c), fmt.Sprintf("%s expired on %s (%s ago)", which, date(c.NotAfter), days(now.Sub(c.NotAfter))), "renew the server's certificate; --insecure goes on without verification")
-		case now.Before(c.NotBefore) && i == 0:
-			found(expired(c), fmt.Sprintf("%s is not valid before %s (in %s)", which, date(c.NotBefore), days(c.NotBefore.Sub(now))), "check the clock of this machine and the server's certificate")
-		}
-	}
-	if v.err != nil {
-		opts.CurrentTime = leaf.NotAfter.Add(-time.Second)
-		if now.Before(leaf.NotBefore) {
-			opts.CurrentTime = leaf.NotBefore.Add(time.Second)
-		}
+	// A leaf out of its time is judged as if it were not, to see whether anything else is wrong.
+	judged := *leaf
+	switch {
+	case now.After(leaf.NotAfter):
+		judged.NotAfter = now
+		found(expired(leaf), fmt.Sprintf("the certificate expired on %s (%s ago)", date(leaf.NotAfter), days(now.Sub(leaf.NotAfter))), "renew the server's certificate; --insecure goes on without verification")
+	case now.Before(leaf.NotBefore):
+		judged.NotBefore = now
+		found(expired(leaf), fmt.Sprintf("the certificate is not valid before %s (in %s)", date(leaf.NotBefore), days(leaf.NotBefore.Sub(now))), "check the clock of this machine and the server's certificate")
 	}
 	if err := hostError(leaf, host); err != nil {
 		found(err, namesMessage(leaf, host), "ask for the server by one of its names, or mend its certificate; --insecure goes on without verification")
 	}
-	if _, err := leaf.Verify(opts); err != nil {
-		message, hint := chainMessage(chain, err, opts.CurrentTime)
+	if _, err := judged.Verify(opts); err != nil {
+		message, hint := chainMessage(chain, err, now)
 		found(err, message, hint)
 	}
 	v.message = strings.Join(words, "; and ")
@@ -150,6 +141,11 @@ func chainMessage(chain []*x509.Certificate, err error, now time.Time) (message,
 		}
 		if weak(c.SignatureAlgorithm) {
 			return fmt.Sprintf("the certificate of %s is signed with %s, which is no longer accepted as it can be forged", name(c), c.SignatureAlgorithm), "the server needs a certificate signed with SHA-256"
+		}
+	}
+	for i, c := range chain[1:] {
+		if !c.IsCA && string(c.RawSubject) == string(chain[i].RawIssuer) {
+			return fmt.Sprintf("the certificate %s signed another one, but is not a CA's", name(c)), "the server's certificate must be issued by a CA"
 		}
 	}
 	switch {
