@@ -1,0 +1,289 @@
+// Package settings is DATA/settings.json: what the console and the commands edit and a run keeps. It is not in the
+// database, so that losing a capture loses no setting.
+//
+// # Guarantees
+//
+// The file has a revision that grows with each change and is replaced by rename: a reader finds one revision or the
+// next, never a mixture. A change by hand takes effect within moments; one that cannot be read is reported and leaves
+// the settings as they were. A file that cannot be read at the start is an error, never silently begun anew.
+package settings
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/fsnotify/fsnotify"
+
+	"eaves/capture/filter"
+	"eaves/capture/hostpattern"
+	"eaves/cmd/eaves/internal/datadir"
+	"eaves/cmd/eaves/internal/failure"
+)
+
+// Action is what a rule does with the exchanges that it matches.
+type Action string
+
+// The actions of rules.
+const (
+	// Ignore lets the exchange pass and does not record it.
+	Ignore Action = "ignore"
+	// Block answers 403 in the origin's place.
+	Block Action = "block"
+	// Passthrough does not intercept the TLS of a host; its filter is a host pattern.
+	Passthrough Action = "passthrough"
+)
+
+// Actions are all of them.
+func Actions() []Action { return []Action{Ignore, Block, Passthrough} }
+
+// Rule is one rule. Filter is in the filter language, or a host pattern for passthrough.
+type Rule struct {
+	ID      int64  `json:"id"`
+	Enabled bool   `json:"enabled"`
+	Filter  string `json:"filter"`
+	Action  Action `json:"action"`
+}
+
+// Settings are all settings in one revision.
+type Settings struct {
+	Revision  int64  `json:"revision"`
+	Recording bool   `json:"recording"`
+	NextRule  int64  `json:"nextRule"`
+	Rules     []Rule `json:"rules"`
+}
+
+// defaults are the settings of a fresh data directory.
+func defaults() Settings { return Settings{Recording: true, NextRule: 1, Rules: []Rule{}} }
+
+// ErrInvalid is why a change was refused: it is the asker's mistake.
+var ErrInvalid = errors.New("invalid")
+
+// File is the settings file of a data directory that this process holds.
+type File struct {
+	path string
+	log  func(string)
+
+	mu      sync.Mutex
+	now     Settings
+	written []byte // the file as this process last read or wrote it
+	changed []func(Settings)
+}
+
+// Open reads the file. log takes a line about a change by hand that cannot be read.
+func Open(path string, log func(string)) (*File, error) {
+	f := &File{path: path, log: log, now: defaults()}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, nil
+	}
+	if err == nil {
+		f.now, err = parse(b)
+	}
+	if err != nil {
+		return nil, failure.Wrong("reading settings", fmt.Errorf("%s: %w", path, err), "mend the file, or move it away to begin with default settings")
+	}
+	f.written = b
+	return f, nil
+}
+
+// Get returns the settings as they are now. The caller does not write to them.
+func (f *File) Get() Settings {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now
+}
+
+// OnChange calls fn with the settings as they are, and again after each change, in order. fn must not call the File.
+func (f *File) OnChange(fn func(Settings)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.changed = append(f.changed, fn)
+	fn(f.now)
+}
+
+// SetRecording turns recording on or off.
+func (f *File) SetRecording(on bool) error {
+	return f.change(func(s *Settings) error { s.Recording = on; return nil })
+}
+
+// EditRules replaces the rules by what edit makes of them, unless edit fails or makes something invalid. A rule without
+// an id is given one that no rule has had before. Nobody else edits meanwhile.
+func (f *File) EditRules(edit func([]Rule) ([]Rule, error)) error {
+	return f.change(func(s *Settings) error {
+		rules, err := edit(s.Rules)
+		if err != nil {
+			return err
+		}
+		s.Rules = rules
+		for i := range s.Rules {
+			s.NextRule = max(s.NextRule, s.Rules[i].ID+1)
+		}
+		for i := range s.Rules {
+			if s.Rules[i].ID == 0 {
+				s.Rules[i].ID = s.NextRule
+				s.NextRule++
+			}
+		}
+		return nil
+	})
+}
+
+// change writes a new revision, and makes it hold once it is written.
+func (f *File) change(edit func(*Settings) error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	next := f.now
+	next.Rules = slices.Clone(f.now.Rules)
+	if err := edit(&next); err != nil {
+		return err
+	}
+	if err := next.validate(); err != nil {
+		return err
+	}
+	next.Revision++
+	b, err := json.MarshalIndent(next, "", "  ")
+	if err != nil {
+		return err
+	}
+	b = append(b, '\n')
+	if err := datadir.Replace(f.path, b); err != nil {
+		return fmt.Errorf("writing settings: %w", err)
+	}
+	f.written = b
+	f.set(next)
+	return nil
+}
+
+// set makes next hold and tells. The lock is held.
+func (f *File) set(next Settings) {
+	f.now = next
+	for _, fn := range f.changed {
+		fn(next)
+	}
+}
+
+// Watch takes over changes by hand until ctx ends.
+func (f *File) Watch(ctx context.Context) error {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watching settings: %w", err)
+	}
+	defer w.Close()
+	// The directory, since a replaced file is a new one.
+	if err := w.Add(filepath.Dir(f.path)); err != nil {
+		return fmt.Errorf("watching settings: %w", err)
+	}
+	f.reload() // what changed before the watch began
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e, ok := <-w.Events:
+			if ok && filepath.Base(e.Name) == filepath.Base(f.path) && e.Op&^fsnotify.Chmod != 0 {
+				f.reload()
+			}
+		case err, ok := <-w.Errors:
+			if !ok {
+				return nil
+			}
+			f.log("watching settings: " + err.Error())
+		}
+	}
+}
+
+// reload reads the file if it is not as this process left it.
+func (f *File) reload() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b, err := os.ReadFile(f.path)
+	if err != nil || bytes.Equal(b, f.written) {
+		return // a file that is away for a moment is being replaced
+	}
+	f.written = b
+	next, err := parse(b)
+	if err != nil {
+		f.log(fmt.Sprintf("settings: %s: %v; the settings before it still hold", f.path, err))
+		return
+	}
+	next.Revision = max(next.Revision, f.now.Revision+1)
+	f.set(next)
+}
+
+// parse reads settings and checks them.
+func parse(b []byte) (Settings, error) {
+	s := defaults()
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&s)
+	if err == nil {
+		if _, more := dec.Token(); more != io.EOF {
+			err = errors.New("text after the settings")
+		}
+	}
+	if err != nil {
+		at := dec.InputOffset()
+		var syntax *json.SyntaxError
+		var typed *json.UnmarshalTypeError
+		if errors.As(err, &syntax) {
+			at = syntax.Offset
+		} else if errors.As(err, &typed) {
+			at = typed.Offset
+			err = fmt.Errorf("%s cannot be %s", typed.Field, typed.Value)
+		}
+		line := 1 + bytes.Count(b[:min(at, int64(len(b)))], []byte("\n"))
+		return Settings{}, fmt.Errorf("line %d: %w", line, err)
+	}
+	if s.Rules == nil {
+		s.Rules = []Rule{}
+	}
+	for _, r := range s.Rules {
+		s.NextRule = max(s.NextRule, r.ID+1)
+	}
+	return s, s.validate()
+}
+
+// validate checks what a change or a file says.
+func (s *Settings) validate() error {
+	seen := map[int64]bool{}
+	for _, r := range s.Rules {
+		if r.ID <= 0 || seen[r.ID] {
+			return fmt.Errorf("%w rule: the id %d is not a new positive number", ErrInvalid, r.ID)
+		}
+		seen[r.ID] = true
+		if err := r.validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validate checks one rule.
+func (r *Rule) validate() error {
+	switch r.Action {
+	case Passthrough:
+		if _, err := hostpattern.Parse(r.Filter); err != nil {
+			return fmt.Errorf("%w rule: passthrough takes a host pattern: %w", ErrInvalid, err)
+		}
+		return nil
+	case Ignore, Block:
+	default:
+		return fmt.Errorf("%w rule: unknown action %q: expected ignore, block or passthrough", ErrInvalid, r.Action)
+	}
+	f, err := filter.Parse(r.Filter)
+	if err != nil {
+		return fmt.Errorf("%w rule: filter %q: %w", ErrInvalid, r.Filter, err)
+	}
+	if err := f.RequestOnly(); err != nil {
+		return fmt.Errorf("%w rule: filter %q: %w", ErrInvalid, r.Filter, err)
+	}
+	return nil
+}
