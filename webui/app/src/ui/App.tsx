@@ -57,7 +57,7 @@ function Traffic() {
     localStorage.setItem(key, String(n))
   }
   return (
-    <main class={`traffic ${open ? 'open' : ''}`} ref={main}>
+    <main class={open ? 'traffic with-detail' : 'traffic'} ref={main}>
       <h1 class="offscreen">Traffic</h1>
       <div class="side" inert={open && narrow}>{empty ? <Empty /> : <List />}</div>
       {open && !narrow && <Splitter value={split} onChange={resize} within={main} />}

@@ -1,6 +1,7 @@
 // A body, looked at in the way that suits it. Up to a few megabytes are loaded and laid out at once; of a larger one the
 // first piece is shown, the hex view reads anywhere by ranges, and the whole is laid out when it is asked for.
 
+import type { ComponentChildren } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import * as api from '../api/client.ts'
 import type { Exchange, Side } from '../api/types.ts'
@@ -36,7 +37,7 @@ export function bodyInfo(x: Exchange, side: Side) {
   }
 }
 
-export function Body({ x, side }: { x: Exchange; side: Side }) {
+export function Body({ x, side, lead }: { x: Exchange; side: Side; lead: ComponentChildren }) {
   const app = useConsole()
   const info = bodyInfo(x, side)
   const [decoded, setDecoded] = useState(true)
@@ -80,14 +81,19 @@ export function Body({ x, side }: { x: Exchange; side: Side }) {
 
   if (problem) {
     return (
-      <div class="empty">
-        <p>{problem}</p>
-        {decoded && info.encoding !== '' && <button type="button" class="button" onClick={() => setDecoded(false)}>Show it as transferred</button>}
-      </div>
+      <>
+        <div class="tools">{lead}</div>
+        <div class="empty">
+          <p>{problem}</p>
+          {decoded && info.encoding !== '' && <button type="button" class="button" onClick={() => setDecoded(false)}>Show it as transferred</button>}
+        </div>
+      </>
     )
   }
-  if (!loaded) return <p class="empty">{progress >= 0 ? `Loading … ${size(progress)}` : 'Loading …'}</p>
-  if (loaded.bytes.length === 0) return <p class="empty">{x.state === 'open' ? 'No bytes of it have come yet.' : `The ${side} has no body.`}</p>
+  if (!loaded || loaded.bytes.length === 0) {
+    const text = !loaded ? (progress >= 0 ? `Loading … ${size(progress)}` : 'Loading …') : x.state === 'open' ? 'No bytes of it have come yet.' : `The ${side} has no body.`
+    return <><div class="tools">{lead}</div><p class="empty">{text}</p></>
+  }
 
   const partial = loaded.total < 0 || loaded.bytes.length < loaded.total
   const looks = loaded.nature.looks
@@ -96,6 +102,7 @@ export function Body({ x, side }: { x: Exchange; side: Side }) {
   return (
     <div class="body">
       <div class="tools">
+        {lead}
         <div class="choice" role="group" aria-label="View">
           {looks.map((l) => <button key={l} type="button" aria-pressed={l === look} onClick={() => setChosen(l)}>{lookName[l]}</button>)}
         </div>

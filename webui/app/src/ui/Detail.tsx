@@ -127,14 +127,16 @@ function Bodies({ x }: { x: Exchange }) {
   useEffect(() => { touched.current = false; setSide(best) }, [x.id])
   useEffect(() => { if (!touched.current) setSide(best) }, [best])
   const choose = (s: 'request' | 'response') => { touched.current = true; setSide(s) }
+  const sides = (
+    <div class="choice" role="group" aria-label="Whose body">
+      <button type="button" aria-pressed={side === 'request'} onClick={() => choose('request')}>Request {request.size > 0 ? '' : <small>none</small>}</button>
+      <button type="button" aria-pressed={side === 'response'} onClick={() => choose('response')}>Response {response.size > 0 ? '' : <small>none</small>}</button>
+    </div>
+  )
   return (
     <div class="bodies">
-      <div class="choice sides" role="group" aria-label="Whose body">
-        <button type="button" aria-pressed={side === 'request'} onClick={() => choose('request')}>Request {request.size > 0 ? '' : <small>none</small>}</button>
-        <button type="button" aria-pressed={side === 'response'} onClick={() => choose('response')}>Response {response.size > 0 ? '' : <small>none</small>}</button>
-      </div>
-      {side === 'response' && !x.response ? <p class="empty">{x.state === 'open' ? 'There is no answer yet.' : 'There was no answer.'}</p>
-        : <Body key={`${x.id} ${side}`} x={x} side={side} />}
+      {side === 'response' && !x.response ? <><div class="tools">{sides}</div><p class="empty">{x.state === 'open' ? 'There is no answer yet.' : 'There was no answer.'}</p></>
+        : <Body key={`${x.id} ${side}`} x={x} side={side} lead={sides} />}
     </div>
   )
 }

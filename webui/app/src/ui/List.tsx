@@ -16,6 +16,8 @@ import { Text } from './Text.tsx'
 /** Browsers cannot scroll further than some 30 million pixels: what is not loaded takes no more room than this. */
 const longestSpacer = 6_000_000
 const wide = 28
+/** The head sticks to the top of the scroller. */
+const headHeight = 28
 const stacked = 48
 const overscan = 6
 
@@ -25,7 +27,7 @@ export function List() {
   const app = useConsole()
   const feed = app.feed
   const scroller = useRef<HTMLDivElement>(null)
-  const [box, setBox] = useState({ height: 0, width: 0 })
+  const [outer, setBox] = useState({ height: 0, width: 0 })
   const place = useRef<Place>({ kind: 'tail' })
   const scrolled = useSignal(0)
   const set = useRef(-1)
@@ -47,7 +49,8 @@ export function List() {
   const leaving = app.leaving.value
   const rows = feed.rows
   const list = rows.list
-  const narrow = box.width > 0 && box.width < 520
+  const narrow = outer.width > 0 && outer.width < 520
+  const box = { height: Math.max(0, outer.height - (narrow ? 0 : headHeight)), width: outer.width }
   const rowHeight = narrow ? stacked : wide
   const above = Math.min(rows.above * rowHeight, longestSpacer)
   const below = Math.min(rows.below * rowHeight, longestSpacer)
@@ -186,23 +189,23 @@ export function List() {
         class="grid" role="grid" tabIndex={0} aria-label="Exchanges, oldest first" aria-rowcount={rows.total + 1} aria-busy={busy}
         aria-activedescendant={selectedInside && at >= from && at < to ? `row-${selected}` : undefined} id="exchanges"
       >
-        <div role="rowgroup" class="head">
-          <div role="row" aria-rowindex={1} class="row">
-            <span role="columnheader" class="c-status">Status</span>
-            <span role="columnheader" class="c-method">Method</span>
-            <span role="columnheader" class="c-host">Host</span>
-            <span role="columnheader" class="c-path">Path</span>
-            <span role="columnheader" class="c-type">Type</span>
-            <span role="columnheader" class="c-size">Size</span>
-            <span role="columnheader" class="c-time">Time</span>
-            <span role="columnheader" class="c-fall">Timeline{time.busy > 0 && <small> {duration(time.busy)}</small>}</span>
-          </div>
-        </div>
         <div
-          role="rowgroup" class="scroller" ref={scroller} onScroll={onScroll}
+          role="presentation" class="scroller" ref={scroller} onScroll={onScroll}
           onWheel={(e) => { if (e.deltaY < 0 && scroller.current!.scrollTop > 0) leaveTail() }}
         >
-          <div role="presentation" class="runway" style={{ height: `${height}px` }}>
+          <div role="rowgroup" class="head">
+            <div role="row" aria-rowindex={1} class="row">
+              <span role="columnheader" class="c-status">Status</span>
+              <span role="columnheader" class="c-method">Method</span>
+              <span role="columnheader" class="c-host">Host</span>
+              <span role="columnheader" class="c-path">Path</span>
+              <span role="columnheader" class="c-type">Type</span>
+              <span role="columnheader" class="c-size">Size</span>
+              <span role="columnheader" class="c-time">Time</span>
+              <span role="columnheader" class="c-fall">Timeline{time.busy > 0 && <small> {duration(time.busy)}</small>}</span>
+            </div>
+          </div>
+          <div role="rowgroup" class="runway" style={{ height: `${height}px` }}>
             {shownRows.map((x, i) => (
               <Row
                 key={(from + i) % Math.max(to - from, 1)} x={x} y={above + (from + i) * rowHeight} height={rowHeight}
@@ -272,7 +275,7 @@ function Row({ x, y, height, index, selected, leaving, time, now, onSelect }: Ro
       style={{ top: `${y}px`, height: `${height}px` }} onPointerDown={(e) => { if (e.button === 0 && e.pointerType === 'mouse') onSelect() }} onClick={onSelect}
     >
       <span role="gridcell" class="c-status">
-        <Sign of={kind} /><span class="code">{statusText(x)}</span>
+        <Sign of={kind} /><span>{statusText(x)}</span>
         {kind !== 'failed' && kind !== 'open' && kind !== 'tunnel' && <span class="offscreen">{outcomeName[kind]}</span>}
       </span>
       <span role="gridcell" class="c-method">{visible(x.request.method)}</span>
@@ -282,7 +285,7 @@ function Row({ x, y, height, index, selected, leaving, time, now, onSelect }: Ro
         {x.replayOf ? <span class="tag" title={`sent again from #${x.replayOf}`}>again</span> : null}
         {x.source === 'compose' && <span class="tag">composed</span>}
         {why !== '' && <span class="cause"><Text text={why} /></span>}
-        <Text text={path || (x.kind === 'tunnel' ? 'bytes passed through' : '/')} />
+        <span class="path"><Text text={path || (x.kind === 'tunnel' ? 'bytes passed through' : '/')} /></span>
       </span>
       <span role="gridcell" class="c-type">{x.kind === 'websocket' ? 'websocket' : visible(typeName(x.response?.content.mimeType))}</span>
       <span role="gridcell" class="c-size">{x.messages > 0 && x.kind === 'websocket' ? `${count(x.messages)} msg` : size(received)}</span>
