@@ -83,6 +83,18 @@ func (b *Body) Complete() bool { return b.complete.Load() }
 // Count returns how many bytes of the body have been read.
 func (b *Body) Count() int64 { return b.count.Load() }
 
+// Buffered returns how much of the body can be read without waiting, at least. It may be called by who reads.
+func (b *Body) Buffered() int {
+	n := b.r.Buffered()
+	switch {
+	case b.err != nil, b.kind == Chunked && b.state != chunkData:
+		return 0
+	case b.kind != UntilClose && int64(n) > b.left:
+		return int(b.left)
+	}
+	return n
+}
+
 // Close ends reading. It drains nothing: what to do with the rest of the body is the caller's decision. A read that
 // waits is not woken; the connection's owner does that.
 func (b *Body) Close() error {

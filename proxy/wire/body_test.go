@@ -215,6 +215,25 @@ func TestBodyEndsWithItsLastBytes(t *testing.T) {
 	}
 }
 
+func TestBuffered(t *testing.T) {
+	for _, c := range []struct {
+		f        Framing
+		at, then int
+	}{
+		{Framing{}, 0, 0}, {Framing{Kind: Length, Length: 4}, 4, 3}, {Framing{Kind: Length, Length: 100}, 11, 10},
+		{Framing{Kind: UntilClose}, 11, 10}, {Framing{Kind: Chunked}, 0, 2},
+	} {
+		r := bufio.NewReader(strings.NewReader("3\r\nabc\r\n0\r\n"))
+		_, _ = r.Peek(1)
+		b := NewBody(r, c.f, Limits{})
+		at := b.Buffered()
+		_, _ = b.Read(make([]byte, 1))
+		if then := b.Buffered(); at != c.at || then != c.then {
+			t.Errorf("%v: %d, then %d, want %d, %d", c.f, at, then, c.at, c.then)
+		}
+	}
+}
+
 func TestClosedBody(t *testing.T) {
 	for _, f := range []Framing{{Kind: Length, Length: 5}, {Kind: Chunked}} {
 		r := bufio.NewReader(strings.NewReader("5\r\nhello\r\n0\r\n\r\n"))
