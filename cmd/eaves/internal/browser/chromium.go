@@ -5,6 +5,9 @@ import (
 	"encoding/base64"
 )
 
+// nowhere is a URL that Chromium refuses without asking anybody: port 1 is on its list of unsafe ports.
+const nowhere = "http://127.0.0.1:1/"
+
 // chromiumArgs returns Chromium's command line.
 func chromiumArgs(cfg Config, profile string, root bool) []string {
 	spki := sha256.Sum256(cfg.CA.RawSubjectPublicKeyInfo)
@@ -21,6 +24,9 @@ func chromiumArgs(cfg Config, profile string, root bool) []string {
 		// What the browser asks for on its own account would stand among the captures.
 		"--disable-background-networking",
 		"--disable-component-update",
+		"--component-updater=url-source=" + nowhere,
+		"--apps-gallery-update-url=" + nowhere,
+		"--gaia-url=" + nowhere,
 		"--disable-default-apps",
 		"--disable-domain-reliability",
 		"--disable-sync",
