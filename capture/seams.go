@@ -22,7 +22,8 @@ type Recording interface {
 	// Body records the next bytes of one side's body, as transferred (chunks undone). It does not keep p.
 	Body(side Side, p []byte)
 	// Update changes the exchange under the recording's lock. Body sizes, content sizes, Truncated through the keep
-	// limit and Messages are the recorder's own business. f must not block nor call the recording.
+	// limit and Messages are the recorder's own business, but for a tunnel, whose bytes are only counted: its sizes are the
+	// caller's. f must not block nor call the recording.
 	Update(f func(x *Exchange))
 	// Message records one message of a conversation; its N is given here. The recorder owns m.Data from then on.
 	Message(m Message)

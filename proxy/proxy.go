@@ -1,0 +1,366 @@
+// Package proxy is the intercepting proxy: it takes clients in, decides what their bytes are, ends their TLS, runs every
+// request through one pipeline of rules, sends it to the origin and records what happened on the way.
+//
+// # One door
+//
+// A listener takes absolute-form HTTP, CONNECT and SOCKS5. What comes out of a tunnel is looked at: TLS is ended with a
+// leaf for the name the client asked for, HTTP/1 and HTTP/2 are served, anything else is passed through untouched.
+// Every request, live or replayed, takes the same way: a flow goes through goproxy's hooks to one round tripper, which
+// records it. There, and nowhere else, is where exchanges begin and end.
+//
+// # Guarantees
+//
+// What the client sent is what the origin gets, and the other way round, hop-by-hop fields aside; bodies are forwarded as
+// they come; a body that was cut arrives cut; a failure is an exchange and an answer that says what failed. The package
+// never dials its own listeners or the console.
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/elazarl/goproxy"
+	"golang.org/x/net/http2"
+
+	"eaves/capture"
+	"eaves/capture/filter"
+	"eaves/proxy/upstream"
+)
+
+// Host is the name under which clients of the proxy find the onboarding page.
+const Host = "eaves.test"
+
+// Leaves gives a certificate, with its key, for a host that a client asked for.
+type Leaves interface {
+	Leaf(ctx context.Context, host string) (*tls.Certificate, error)
+}
+
+// Action is what a rule does with the requests that its filter matches.
+type Action string
+
+// The actions of a rule.
+const (
+	// ActionIgnore passes traffic on without recording it.
+	ActionIgnore Action = "ignore"
+	// ActionBlock answers 403 instead of asking the origin.
+	ActionBlock Action = "block"
+	// ActionPassthrough leaves a host's tunnels alone: no interception. Its filter sees the tunnel, not a request.
+	ActionPassthrough Action = "passthrough"
+)
+
+// Rule is one rule of the pipeline. The first that matches decides.
+type Rule struct {
+	// Name is how the rule is named in answers and records.
+	Name   string
+	Filter *filter.Filter
+	Action Action
+}
+
+// Config is what a Proxy needs. All functions are called often and from many goroutines.
+type Config struct {
+	// Recorder takes what happens. Required.
+	Recorder capture.Recorder
+	// Leaves ends clients' TLS. Required.
+	Leaves Leaves
+	// Rules gives the rules in force, in order; an exchange keeps those it began with. May be nil.
+	Rules func() []Rule
+	// Recording says whether live traffic is recorded; replays always are. May be nil: yes.
+	Recording func() bool
+	// Insecure says whether an origin's certificate is left unverified. May be nil: never.
+	Insecure func(host string, port int) bool
+	// Roots gives the CAs that an origin may be signed by; a nil function or pool means the system's.
+	Roots func(host string) *x509.CertPool
+	// KeyLog receives the TLS secrets of both sides in NSS key log format. May be nil.
+	KeyLog io.Writer
+	// Onboarding answers http://eaves.test/ and whoever talks to the proxy as to a web server. May be nil.
+	Onboarding http.Handler
+	// Own are further listeners of eaves that must never be dialled, such as the console. May be nil.
+	Own func() []netip.AddrPort
+	// PrivateOnly refuses clients whose address is not private, link-local or loopback.
+	PrivateOnly bool
+	// Log is told of what no exchange can tell, one line each. May be nil.
+	Log func(string)
+	// Dial replaces the way to dial origins in tests. May be nil.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Proxy is an intercepting proxy. Its methods are safe for concurrent use.
+type Proxy struct {
+	cfg       Config
+	upstream  *upstream.Client
+	gp        *goproxy.ProxyHttpServer
+	h2        *http2.Server
+	hs        *http.Server // whose end tells HTTP/2 connections to end
+	serverTLS *tls.Config
+	pins      pins
+
+	// quit is done when Shutdown has given up waiting.
+	quit     context.Context
+	kill     context.CancelFunc
+	draining atomic.Bool
+
+	mu        sync.Mutex
+	listeners map[net.Listener]netip.AddrPort
+	conns     map[*clientConn]struct{}
+	flows     sync.WaitGroup // connections and replays
+}
+
+// New makes a proxy. It starts nothing.
+func New(cfg Config) *Proxy {
+	if cfg.Rules == nil {
+		cfg.Rules = func() []Rule { return nil }
+	}
+	if cfg.Recording == nil {
+		cfg.Recording = func() bool { return true }
+	}
+	if cfg.Insecure == nil {
+		cfg.Insecure = func(string, int) bool { return false }
+	}
+	if cfg.Onboarding == nil {
+		cfg.Onboarding = http.NotFoundHandler()
+	}
+	if cfg.Own == nil {
+		cfg.Own = func() []netip.AddrPort { return nil }
+	}
+	if cfg.Log == nil {
+		cfg.Log = func(string) {}
+	}
+	p := &Proxy{
+		cfg:       cfg,
+		listeners: make(map[net.Listener]netip.AddrPort),
+		conns:     make(map[*clientConn]struct{}),
+		h2:        &http2.Server{MaxConcurrentStreams: 1000, MaxUploadBufferPerStream: 1 << 20, MaxUploadBufferPerConnection: 4 << 20},
+	}
+	p.quit, p.kill = context.WithCancel(context.Background())
+	p.upstream = upstream.New(upstream.Config{
+		Roots:     cfg.Roots,
+		Insecure:  cfg.Insecure,
+		KeyLog:    cfg.KeyLog,
+		Forbidden: p.forbidden,
+		Dial:      cfg.Dial,
+	})
+	p.gp = p.router()
+	p.serverTLS = p.tlsConfig()
+	p.hs = &http.Server{ErrorLog: p.logger()}
+	if err := http2.ConfigureServer(p.hs, p.h2); err != nil {
+		p.cfg.Log(fmt.Sprintf("preparing HTTP/2: %v", err))
+	}
+	return p
+}
+
+// logWriter passes what libraries log on to Config.Log.
+type logWriter struct{ log func(string) }
+
+func (w logWriter) Write(b []byte) (int, error) { w.log(string(b)); return len(b), nil }
+
+func (p *Proxy) logger() *log.Logger { return log.New(logWriter{p.cfg.Log}, "", 0) }
+
+// acceptDelay is how long Serve waits after a failure to accept that will pass, such as too many open files.
+const acceptDelay = 20 * time.Millisecond
+
+// Serve takes clients from l until Shutdown, or until ctx is done. It closes l. It returns nil after Shutdown.
+func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
+	own, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil {
+		l.Close()
+		return fmt.Errorf("serving on %v: not a TCP address: %w", l.Addr(), err)
+	}
+	p.mu.Lock()
+	if p.draining.Load() {
+		p.mu.Unlock()
+		l.Close()
+		return nil
+	}
+	p.listeners[l] = own
+	p.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	sweeping, stopSweeping := context.WithCancel(ctx)
+	defer stopSweeping()
+	go p.sweep(sweeping)
+	var complained time.Time
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil || p.draining.Load() || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			if time.Since(complained) > 10*time.Second {
+				complained = time.Now()
+				p.cfg.Log(fmt.Sprintf("accepting clients on %v: %v", l.Addr(), err))
+			}
+			select {
+			case <-time.After(acceptDelay):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		p.take(c)
+	}
+}
+
+// take begins to serve one client connection in a goroutine of its own.
+func (p *Proxy) take(nc net.Conn) {
+	if p.cfg.PrivateOnly && !private(nc.RemoteAddr()) {
+		nc.Close()
+		return
+	}
+	c := newClientConn(p, nc)
+	p.mu.Lock()
+	if p.draining.Load() {
+		p.mu.Unlock()
+		nc.Close()
+		return
+	}
+	p.conns[c] = struct{}{}
+	p.flows.Add(1)
+	p.mu.Unlock()
+	go func() {
+		defer p.flows.Done()
+		defer func() {
+			p.mu.Lock()
+			delete(p.conns, c)
+			p.mu.Unlock()
+			c.Close()
+			c.release()
+		}()
+		c.serve()
+	}()
+}
+
+// private says whether a client address belongs to this machine or its own network (RFC 1918, RFC 4193, link-local).
+func private(a net.Addr) bool {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return false
+	}
+	ip := ap.Addr().Unmap()
+	return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast()
+}
+
+// Shutdown stops accepting, closes idle connections and waits for what is under way until ctx is done; then it cuts what
+// is left. Everything that was begun has been finished at the recorder when it returns.
+func (p *Proxy) Shutdown(ctx context.Context) error {
+	p.mu.Lock()
+	p.draining.Store(true)
+	for l := range p.listeners {
+		l.Close()
+	}
+	for c := range p.conns {
+		c.closeIfIdle()
+	}
+	p.mu.Unlock()
+	_ = p.hs.Shutdown(ctx) // it has no listeners: this sends GOAWAY on HTTP/2 connections
+	done := make(chan struct{})
+	go func() { p.flows.Wait(); close(done) }()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	p.kill()
+	p.mu.Lock()
+	for c := range p.conns {
+		c.Close()
+	}
+	p.mu.Unlock()
+	<-done
+	p.upstream.Close()
+	return err
+}
+
+// sweepInterval is how often connections are looked over for clients that left and for idleness.
+const sweepInterval = 100 * time.Millisecond
+
+// idleTimeout is how long a client connection may stay without a request.
+const idleTimeout = 10 * time.Minute
+
+// sweep looks after all connections from one goroutine, so that no request pays for a timer or a watcher of its own.
+func (p *Proxy) sweep(ctx context.Context) {
+	t := time.NewTicker(sweepInterval)
+	defer t.Stop()
+	var conns []*clientConn
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.quit.Done():
+			return
+		case now := <-t.C:
+			conns = conns[:0]
+			p.mu.Lock()
+			for c := range p.conns {
+				conns = append(conns, c)
+			}
+			p.mu.Unlock()
+			for i, c := range conns {
+				c.look(now)
+				conns[i] = nil
+			}
+		}
+	}
+}
+
+// isOwn says whether an address is one of eaves' own listeners. A listener on an unspecified address is reached by every
+// address of this machine.
+func (p *Proxy) isOwn(a netip.AddrPort) bool {
+	a = netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+	p.mu.Lock()
+	var own []netip.AddrPort
+	for _, o := range p.listeners {
+		own = append(own, o)
+	}
+	p.mu.Unlock()
+	for _, o := range append(own, p.cfg.Own()...) {
+		if o.Port() != a.Port() {
+			continue
+		}
+		oa := o.Addr().Unmap().WithZone("")
+		switch {
+		case oa == a.Addr(), a.Addr().IsUnspecified():
+			return true
+		case oa.IsUnspecified() && local(a.Addr()):
+			return true
+		}
+	}
+	return false
+}
+
+// local says whether an address is one of this machine's.
+func local(ip netip.Addr) bool {
+	if ip.IsLoopback() {
+		return true
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok {
+			if own, ok := netip.AddrFromSlice(n.IP); ok && own.Unmap().WithZone("") == ip {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// forbidden keeps eaves from dialling itself: a loop through the proxy, or the console with its captures.
+func (p *Proxy) forbidden(a netip.AddrPort) error {
+	if p.isOwn(a) {
+		return fmt.Errorf("%v is eaves itself: it does not proxy to its own listeners", a)
+	}
+	return nil
+}

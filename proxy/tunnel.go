@@ -1,0 +1,311 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"eaves/capture"
+	"eaves/proxy/upstream"
+)
+
+// tunnel serves what a client sends to a target: it says yes, looks at the first bytes and does what they ask for.
+func (c *clientConn) tunnel(t *target) {
+	start := time.Now()
+	c.setBusy(start)
+	c.target = t
+	t.scheme = "http"
+	if t.host != Host {
+		if c.p.isOwnName(t.host, t.port) {
+			c.refuseTunnel(t, start, &upstream.Error{Stage: capture.StageRoute, Message: "the tunnel leads to eaves itself"})
+			return
+		}
+		if rule := c.p.passthrough(t, c.remote); rule != nil {
+			c.pass(t, start, false, true, rule, nil)
+			return
+		}
+	}
+	if !c.accept(t) {
+		return
+	}
+	p := sniff(c.Conn, c.br, sniffWait)
+	if p == speaksNothing && t.host != Host {
+		var ok bool
+		if p, ok = c.firstWord(t, start, false); !ok {
+			return
+		}
+	}
+	switch p {
+	case speaksTLS:
+		c.serveTLS(t, start)
+	case speaksHTTP1:
+		c.serveHTTP1()
+	case speaksHTTP2:
+		c.serveHTTP2(c.Conn)
+	case speaksOther:
+		c.pass(t, start, false, false, nil, nil)
+	}
+}
+
+// accept promises the client its tunnel.
+func (c *clientConn) accept(t *target) bool {
+	if t.via == "SOCKS5" {
+		return c.socksReply(socksSucceeded)
+	}
+	_, err := io.WriteString(c.Conn, "HTTP/1.1 200 Connection established\r\n\r\n")
+	return err == nil
+}
+
+// refuseTunnel records a tunnel that could not be had, and says so to the client.
+func (c *clientConn) refuseTunnel(t *target, start time.Time, err error) {
+	e := captured(err)
+	x := tunnelExchange(t, c.remote, start)
+	rec := c.p.tunnelRecorder(x).Begin(x)
+	status := http.StatusBadGateway
+	switch {
+	case e.Stage == capture.StageRoute:
+		status = http.StatusForbidden
+	case e.Stage == capture.StageTimeout:
+		status = http.StatusGatewayTimeout
+	}
+	if t.via == "SOCKS5" {
+		code := byte(socksFailure)
+		switch e.Stage {
+		case capture.StageRoute:
+			code = socksNotAllowed
+		case capture.StageDNS:
+			code = socksUnreachable
+		case capture.StageConnect:
+			code = socksRefused
+		}
+		c.socksReply(code)
+	} else {
+		body := "eaves: CONNECT " + net.JoinHostPort(t.host, strconv.Itoa(t.port)) + ": " + string(e.Stage) + ": " + e.Message + "\n"
+		if e.Hint != "" {
+			body += "hint: " + e.Hint + "\n"
+		}
+		fmt.Fprintf(c.Conn, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+			status, http.StatusText(status), len(body), body)
+	}
+	rec.Finish(func(x *capture.Exchange) {
+		x.State, x.Error, x.AnsweredBy = capture.StateFailed, e, capture.AnsweredByEaves
+		x.Time = capture.Milliseconds(time.Since(start))
+		if t.via != "SOCKS5" {
+			x.Response = &capture.Response{Status: status, StatusText: http.StatusText(status), HTTPVersion: "HTTP/1.1",
+				Header: capture.Header{}, Trailer: capture.Header{}, HeadersSize: -1, BodySize: -1}
+		}
+	})
+	c.linger()
+}
+
+// captured is an error as it is recorded.
+func captured(err error) *capture.Error {
+	var ue *upstream.Error
+	if errors.As(err, &ue) {
+		return ue.Capture()
+	}
+	return &capture.Error{Stage: capture.StageConnect, Message: err.Error()}
+}
+
+// tunnelRecorder is where a tunnel is recorded: nowhere, if recording is off or a rule ignores it.
+func (p *Proxy) tunnelRecorder(x *capture.Exchange) capture.Recorder {
+	if !p.cfg.Recording() {
+		return capture.Discard
+	}
+	if r := firstMatch(p.cfg.Rules(), x, func(a Action) bool { return a != ActionPassthrough }); r != nil && r.Action == ActionIgnore {
+		return capture.Discard
+	}
+	return p.cfg.Recorder
+}
+
+// firstWord asks both sides when the client is silent: browsers open tunnels ahead of need, and of some protocols the
+// server speaks first. It returns what the client speaks in the end, or false when the tunnel has been served.
+func (c *clientConn) firstWord(t *target, start time.Time, inTLS bool) (protocol, bool) {
+	ctx, cancel := context.WithCancel(c.p.quit)
+	defer cancel()
+	type dialled struct {
+		nc  net.Conn
+		err error
+	}
+	var (
+		receipt = new(upstream.Receipt)
+		server  = make(chan dialled, 1)
+	)
+	go func() {
+		nc, err := c.dialTunnel(ctx, t, inTLS, receipt)
+		if err != nil {
+			server <- dialled{nil, err}
+			return
+		}
+		first := make([]byte, 1)
+		stop := context.AfterFunc(ctx, func() { nc.SetReadDeadline(time.Unix(1, 0)) })
+		_, err = io.ReadFull(nc, first)
+		if !stop() || err != nil {
+			nc.Close()
+			server <- dialled{nil, errors.New("the server did not speak first")}
+			return
+		}
+		// The client is waited for in the other goroutine: it must not wait any longer.
+		c.Conn.SetReadDeadline(time.Unix(1, 0))
+		server <- dialled{&rest{Conn: nc, r: io.MultiReader(strings.NewReader(string(first)), nc)}, nil}
+	}()
+	_, err := c.br.Peek(1)
+	if err == nil || !isTimeout(err) {
+		cancel()
+		if d := <-server; d.nc != nil {
+			d.nc.Close()
+		}
+		c.Conn.SetReadDeadline(time.Time{})
+		if err != nil {
+			return speaksNoMore, true
+		}
+		return sniff(c.Conn, c.br, 0), true
+	}
+	d := <-server
+	c.Conn.SetReadDeadline(time.Time{})
+	if d.nc == nil {
+		return speaksNoMore, true
+	}
+	c.relayTunnel(t, start, d.nc, receipt, nil)
+	return 0, false
+}
+
+// dialTunnel opens the way to a tunnel's target, over TLS where the client's bytes came out of TLS.
+func (c *clientConn) dialTunnel(ctx context.Context, t *target, inTLS bool, receipt *upstream.Receipt) (net.Conn, error) {
+	if inTLS {
+		return c.p.upstream.TLSTunnel(ctx, t.host, t.port, t.serverName, nil, receipt)
+	}
+	return c.p.upstream.Tunnel(ctx, t.host, t.port, receipt)
+}
+
+// pass passes a tunnel through untouched. With promise the client still waits for its answer to the CONNECT. saved are
+// bytes that were read from the client already.
+func (c *clientConn) pass(t *target, start time.Time, inTLS, promise bool, rule *Rule, saved []byte) {
+	receipt := new(upstream.Receipt)
+	nc, err := c.dialTunnel(c.p.quit, t, inTLS, receipt)
+	if err != nil {
+		if promise {
+			c.refuseTunnel(t, start, err)
+			return
+		}
+		x := tunnelExchange(t, c.remote, start)
+		rec := c.p.tunnelRecorder(x).Begin(x)
+		rec.Finish(func(x *capture.Exchange) {
+			facts := receipt.Snapshot()
+			x.Timings, x.TLS, x.Route = facts.Timings, facts.TLS, facts.Route
+			x.State, x.Error = capture.StateFailed, captured(err)
+			x.Time = capture.Milliseconds(time.Since(start))
+			x.ClientTLS = c.tls
+		})
+		return
+	}
+	if promise && !c.accept(t) {
+		nc.Close()
+		return
+	}
+	if len(saved) > 0 {
+		if _, err := nc.Write(saved); err != nil {
+			nc.Close()
+			return
+		}
+	}
+	c.relayTunnel(t, start, nc, receipt, rule)
+}
+
+// halfOpenTimeout is how long a tunnel may stay silent once one side has ended its half.
+const halfOpenTimeout = 10 * time.Minute
+
+// relayTunnel copies bytes both ways until both sides have ended, and records how many there were.
+func (c *clientConn) relayTunnel(t *target, start time.Time, nc net.Conn, receipt *upstream.Receipt, rule *Rule) {
+	x := tunnelExchange(t, c.remote, start)
+	facts := receipt.Snapshot()
+	x.Timings, x.TLS, x.Route = facts.Timings, facts.TLS, facts.Route
+	x.ServerIPAddress, x.Connection = facts.ServerIP, facts.Connection
+	x.ClientTLS = c.tls
+	x.AnsweredBy = capture.AnsweredByOrigin
+	if rule != nil {
+		x.Comment = "passed through by rule " + rule.Name
+	}
+	x.Response = &capture.Response{Status: http.StatusOK, StatusText: "Connection established", HTTPVersion: "HTTP/1.1",
+		Header: capture.Header{}, Trailer: capture.Header{}, HeadersSize: -1}
+	rec := c.p.tunnelRecorder(x).Begin(x)
+	var sent, received atomic.Int64
+	stop := context.AfterFunc(c.p.quit, func() { nc.Close(); c.Close() })
+	err := relay(&rest{Conn: c.Conn, r: c.br}, nc, &sent, &received)
+	stop()
+	rec.Finish(func(x *capture.Exchange) {
+		x.State = capture.StateDone
+		x.Time = capture.Milliseconds(time.Since(start))
+		x.Request.BodySize, x.Response.BodySize = sent.Load(), received.Load()
+		switch {
+		case c.p.quit.Err() != nil:
+			x.State, x.Error = capture.StateFailed, &capture.Error{Stage: capture.StageHTTP, Message: "eaves was stopped while the tunnel was open"}
+		case err != nil:
+			x.State, x.Error = capture.StateFailed, &capture.Error{Stage: capture.StageConnect, Message: "the tunnel broke: " + err.Error()}
+		}
+	})
+}
+
+// relay copies both ways until both directions have ended, passing on the end of each, and closes both. The error is that
+// of the direction which broke first; an orderly end is none.
+func relay(client, server io.ReadWriteCloser, sent, received *atomic.Int64) error {
+	var (
+		once  sync.Once
+		first error
+		wg    sync.WaitGroup
+	)
+	way := func(dst, src io.ReadWriteCloser, n *atomic.Int64) {
+		defer wg.Done()
+		err := copyCounting(dst, src, n)
+		if err != nil {
+			once.Do(func() { first = err })
+			client.Close()
+			server.Close()
+			return
+		}
+		once.Do(func() {}) // what the other side does after an orderly end is no failure
+		if cw, ok := dst.(closeWriter); !ok || cw.CloseWrite() != nil {
+			dst.Close()
+		}
+		if d, ok := dst.(interface{ SetReadDeadline(time.Time) error }); ok {
+			_ = d.SetReadDeadline(time.Now().Add(halfOpenTimeout))
+		}
+	}
+	wg.Add(2)
+	go way(client, server, received)
+	way(server, client, sent)
+	wg.Wait()
+	client.Close()
+	server.Close()
+	return first
+}
+
+// copyCounting copies until the end of src, counting as it goes.
+func copyCounting(dst io.Writer, src io.Reader, n *atomic.Int64) error {
+	buf := pieces.Get().(*[]byte)
+	defer pieces.Put(buf)
+	for {
+		m, err := src.Read(*buf)
+		if m > 0 {
+			k, werr := dst.Write((*buf)[:m])
+			n.Add(int64(k))
+			if werr != nil {
+				return werr
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"eaves/capture"
+	"eaves/proxy/upstream"
+)
+
+// switchProtocols passes on a 101 and then the bytes of both sides, until both have ended. What it returns tells goproxy
+// that there is nothing left to write.
+func (f *flow) switchProtocols(r *http.Request, resp *upstream.Response) *http.Response {
+	f.upgraded = true
+	done := &http.Response{
+		Status: "101 Switching Protocols", StatusCode: http.StatusSwitchingProtocols, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: make(http.Header), Body: http.NoBody, Request: r,
+	}
+	fields := resp.Fields
+	cc, err := f.client.upgrade(resp.Status, resp.Reason, fields)
+	if err != nil {
+		resp.Conn.Close()
+		f.noteCut(capture.StageClient, "the client closed the connection before it was upgraded")
+		return done
+	}
+	var client, server io.ReadWriteCloser = cc, resp.Conn
+	if strings.EqualFold(strings.TrimSpace(f.upgrading), "websocket") {
+		f.rec.Update(func(x *capture.Exchange) { x.Kind = capture.KindWebSocket })
+		deflate := deflateOf(fields.Values("Sec-WebSocket-Extensions"))
+		client = &tapped{ReadWriteCloser: client, tap: newFrameTap(f.rec, "sent", deflate.client)}
+		server = &tapped{ReadWriteCloser: server, tap: newFrameTap(f.rec, "received", deflate.server)}
+	} else {
+		client = &tapped{ReadWriteCloser: client, tap: bodyTap{f.rec, capture.SideRequest}}
+		server = &tapped{ReadWriteCloser: server, tap: bodyTap{f.rec, capture.SideResponse}}
+	}
+	stop := context.AfterFunc(f, func() { client.Close(); server.Close() })
+	var sent, received atomic.Int64
+	err = relay(client, server, &sent, &received)
+	stop()
+	switch {
+	case f.p.quit.Err() != nil:
+		f.noteCut(capture.StageHTTP, "eaves was stopped while the conversation went on")
+	case err != nil:
+		f.noteCut(capture.StageHTTP, "the conversation broke: "+err.Error())
+	}
+	return done
+}
+
+// tap sees the bytes of one direction, as they pass.
+type tap interface{ pass(p []byte) }
+
+// tapped is a connection whose incoming bytes are seen by a tap.
+type tapped struct {
+	io.ReadWriteCloser
+	tap tap
+}
+
+func (t *tapped) Read(p []byte) (int, error) {
+	n, err := t.ReadWriteCloser.Read(p)
+	if n > 0 {
+		t.tap.pass(p[:n])
+	}
+	return n, err
+}
+
+// CloseWrite ends the sending side, if the connection can.
+func (t *tapped) CloseWrite() error {
+	if cw, ok := t.ReadWriteCloser.(closeWriter); ok {
+		return cw.CloseWrite()
+	}
+	return io.ErrClosedPipe
+}
+
+// bodyTap records the bytes of an upgraded conversation that nobody decodes.
+type bodyTap struct {
+	rec  capture.Recording
+	side capture.Side
+}
+
+func (t bodyTap) pass(p []byte) { t.rec.Body(t.side, p) }
