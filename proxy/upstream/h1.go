@@ -417,7 +417,7 @@ func (x *exchange) headError(head *wire.ResponseHead, err error, n int) *Error {
 	if clientIs != nil {
 		return fail(capture.StageClient, clientIs, "the request's body was cut by the client: %s", plain(clientIs))
 	}
-	if e := x.alerted(err); e != nil {
+	if e := x.hc.alerted(x.call.Receipt, err); e != nil {
 		return e
 	}
 	where := x.hc.where
@@ -440,18 +440,6 @@ func (x *exchange) headError(head *wire.ResponseHead, err error, n int) *Error {
 		e = fail(capture.StageHTTP, err, "%s: the connection was %s without an answer", where, plain(err))
 	}
 	e.unsent = n == 0
-	return e
-}
-
-// alerted is the error of a TLS alert that came after the handshake, nil if err is none.
-func (x *exchange) alerted(err error) *Error {
-	e := lateAlert(x.hc.where, x.hc.tls, err)
-	if e == nil {
-		return nil
-	}
-	code, _, _ := alertOf(err)
-	late := refused(x.hc.tls, code)
-	x.call.Receipt.update(func(f *Facts) { f.TLS = late })
 	return e
 }
 
@@ -492,7 +480,7 @@ func (x *exchange) ended(err error) error {
 	if e := cancelled(x.ctx, "reading the answer of "+x.hc.where); e != nil {
 		return e
 	}
-	if e := x.alerted(err); e != nil {
+	if e := x.hc.alerted(x.call.Receipt, err); e != nil {
 		return e
 	}
 	var parse *wire.ParseError

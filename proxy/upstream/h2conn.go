@@ -89,7 +89,7 @@ func (e *goAwayError) Error() string {
 }
 
 // startH2 begins HTTP/2 on a connection. clear says that nobody has said yet that the server speaks it.
-func (h *host) startH2(ctx context.Context, l *link, clear bool) (*h2conn, *Error) {
+func (h *host) startH2(ctx context.Context, l *link, clear bool, r *Receipt) (*h2conn, *Error) {
 	cc := &h2conn{
 		link: l, host: h, br: bufio.NewReaderSize(l, h2Buffer), bw: bufio.NewWriterSize(l, h2Buffer),
 		streams: make(map[uint32]*h2stream), nextID: 1, max: assumedStreams, maxFrame: defaultFrame,
@@ -119,8 +119,17 @@ func (h *host) startH2(ctx context.Context, l *link, clear bool) (*h2conn, *Erro
 		err = cc.awaitPreface()
 	}
 	if err != nil {
+		if !clear { // an alert may say more than that it cannot be written to
+			_ = cc.SetReadDeadline(time.Now().Add(lastWords))
+			if _, rerr := cc.br.Peek(1); rerr != nil {
+				err = rerr
+			}
+		}
 		l.abort()
 		if e := cancelled(ctx, "starting HTTP/2 with "+l.where); e != nil {
+			return nil, e
+		}
+		if e := l.alerted(r, err); e != nil {
 			return nil, e
 		}
 		return nil, fail(capture.StageHTTP, err, "%s: HTTP/2 could not be started: the connection was %s", l.where, plain(err))
@@ -156,6 +165,15 @@ func (cc *h2conn) unlock() error {
 	}
 	cc.wmu.Unlock()
 	return err
+}
+
+// hearOut ends a connection that cannot be written to any more: whoever reads says why, and is given a moment, as the
+// server may have said it.
+func (cc *h2conn) hearOut() {
+	cc.mu.Lock()
+	cc.closing = true
+	cc.mu.Unlock()
+	_ = cc.SetReadDeadline(time.Now().Add(lastWords))
 }
 
 // control writes a frame that belongs to no request. Where it fails, reading will say why.

@@ -59,10 +59,7 @@ func (s *h2stream) failed(err error) *Error {
 	case errors.As(err, &conn):
 		return fail(capture.StageHTTP, err, "%s: %sthe server broke HTTP/2: %v", cc.where, before, err)
 	}
-	if e := lateAlert(cc.where, cc.tls, err); e != nil {
-		code, _, _ := alertOf(err)
-		late := refused(cc.tls, code)
-		s.call.Receipt.update(func(f *Facts) { f.TLS = late })
+	if e := cc.alerted(s.call.Receipt, err); e != nil {
 		return e
 	}
 	cc.mu.Lock()

@@ -75,6 +75,9 @@ func (s *h2stream) open(fields wire.Fields, reused bool) *Error {
 		cc.mu.Unlock()
 		_ = cc.unlock()
 		cc.closeIfDone()
+		if e := cc.alerted(call.Receipt, err); e != nil {
+			return e
+		}
 		e := fail(capture.StageHTTP, err, "%s: the HTTP/2 connection ended before the request was sent: %s", cc.where, plain(err))
 		e.unsent, e.again = true, true
 		return e
@@ -100,7 +103,7 @@ func (s *h2stream) open(fields wire.Fields, reused bool) *Error {
 	})
 	cc.writeHeaders(s.id, maxFrame, !call.hasBody())
 	if err := cc.unlock(); err != nil {
-		cc.abort() // whoever reads says why
+		cc.hearOut()
 	}
 	return nil
 }
@@ -190,6 +193,7 @@ func (s *h2stream) sendData(p []byte, last bool) error {
 			err = ferr
 		}
 		if err != nil {
+			cc.hearOut()
 			return err
 		}
 		p = p[n:]
@@ -242,7 +246,11 @@ func (s *h2stream) sendTrailer(trailer wire.Fields) error {
 		cc.encode(&fields[i])
 	}
 	cc.writeHeaders(s.id, maxFrame, true)
-	return cc.unlock()
+	if err := cc.unlock(); err != nil {
+		cc.hearOut()
+		return err
+	}
+	return nil
 }
 
 // noteSent notes that the request was sent to its end, or why not.

@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -279,7 +278,7 @@ func (h *host) fly(ctx context.Context, call *Call, fl *flight, alone bool) (con
 	}
 	l, e := h.client.connect(ctx, &h.key, protos, h.sessionCache(), receipt)
 	if e != nil {
-		if !errors.Is(ctx.Err(), context.Canceled) && ctx.Err() == nil {
+		if ctx.Err() == nil {
 			fl.err, fl.facts = e, receipt.Snapshot()
 		}
 		settle(unknown, nil)
@@ -287,12 +286,15 @@ func (h *host) fly(ctx context.Context, call *Call, fl *flight, alone bool) (con
 	}
 	switch {
 	case l.protocol == "h2", protos == nil:
-		cc, e := h.startH2(ctx, l, protos == nil)
+		cc, e := h.startH2(ctx, l, protos == nil, receipt)
 		if e != nil && protos == nil && ctx.Err() == nil { // it does not speak h2c
 			settle(speaksH1, nil)
 			return nil, nil
 		}
 		if e != nil {
+			if ctx.Err() == nil {
+				fl.err, fl.facts = e, receipt.Snapshot()
+			}
 			settle(unknown, nil)
 			return nil, e
 		}

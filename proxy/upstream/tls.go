@@ -164,3 +164,18 @@ func lateAlert(where string, t *capture.TLS, err error) *Error {
 	}
 	return e
 }
+
+// alerted is the error of a TLS alert that came after the handshake, nil where err is none. The receipt is told.
+func (l *link) alerted(r *Receipt, err error) *Error {
+	e := lateAlert(l.where, l.tls, err)
+	if e == nil {
+		return nil
+	}
+	code, _, _ := alertOf(err)
+	late := refused(l.tls, code)
+	r.update(func(f *Facts) {
+		l.note(f, f.Reused)
+		f.TLS = late
+	})
+	return e
+}
