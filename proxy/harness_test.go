@@ -204,3 +204,17 @@ func (r *rig) dial() net.Conn {
 	r.t.Cleanup(func() { c.Close() })
 	return c
 }
+
+func newCancel() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), waitLimit)
+}
+
+// within waits for c to be closed.
+func within(t *testing.T, c <-chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(waitLimit):
+		t.Fatalf("waited in vain for %s", what)
+	}
+}

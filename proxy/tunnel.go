@@ -49,7 +49,7 @@ func (c *clientConn) tunnel(t *target) {
 	case speaksHTTP1:
 		c.serveHTTP1()
 	case speaksHTTP2:
-		c.serveHTTP2(c.Conn)
+		c.serveHTTP2(&rest{Conn: c.Conn, r: c.br})
 	case speaksOther:
 		c.pass(t, start, false, false, nil, nil)
 	}
