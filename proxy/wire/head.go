@@ -78,7 +78,7 @@ func collect(r *bufio.Reader, l Limits, of part) (string, error) {
 
 // hopeless says why a head that starts with b cannot become one. whole: b is all of its first line.
 func (p part) hopeless(b []byte, whole bool) error {
-	line := strings.TrimSuffix(string(b[:min(len(b), 64<<10)]), "\r")
+	line := strings.TrimSuffix(string(b), "\r")
 	switch p {
 	case requestPart:
 		if whole {

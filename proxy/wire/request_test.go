@@ -540,3 +540,13 @@ func TestExpectsContinue(t *testing.T) {
 		}
 	}
 }
+
+// A long request line that comes in pieces is one all the same.
+func TestLongRequestLine(t *testing.T) {
+	raw := "GET /" + strings.Repeat("x", 200_000) + " HTTP/1.1\r\n" + host + "\r\n"
+	for name, r := range readers(raw) {
+		if h, err := ReadRequestHead(r, Limits{}); err != nil || h.Raw != raw {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
