@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -213,7 +214,7 @@ func (c *Config) places(flags *pflag.FlagSet) (*document, error) {
 	doc := &document{}
 	for _, path := range candidates {
 		b, err := os.ReadFile(path)
-		if named == "" && errors.Is(err, fs.ErrNotExist) {
+		if named == "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
 			continue
 		}
 		if err != nil {

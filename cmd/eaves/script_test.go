@@ -1,0 +1,358 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mccutchen/go-httpbin/v2/httpbin"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"eaves/cmd/eaves/internal/datadir"
+)
+
+// TestMain lets the scripts run this very program as eaves.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"eaves": main})
+}
+
+// deadline is how long anything in a script may take.
+const deadline = 30 * time.Second
+
+// TestScript runs testdata/script: one file for each behaviour of the command line. Beside testscript's own commands
+// there are
+//
+//	up [FLAG…]          starts eaves run on $DATA with free ports and waits until it is ready
+//	down [SIGNAL]       stops it (TERM, INT, KILL) and checks its exit status; it has five seconds
+//	get URL [FLAG…]     asks URL through the proxy: -method M, -body B, -h2, -header N=V; prints status and body
+//	settle N            waits until N exchanges have ended and are committed
+//	mode FILE MODE      checks a file's mode
+//	lines FILE N        waits until FILE has N lines
+//
+// and the variables $HTTP, $HTTPS (a go-httpbin), and, once it is up, $PROXY, $CONSOLE, $TOKEN, $PID.
+func TestScript(t *testing.T) {
+	bin := httpbin.New()
+	plain := httptest.NewServer(bin)
+	t.Cleanup(plain.Close) // not deferred: the scripts run in parallel, after this function has returned
+	secure := httptest.NewUnstartedServer(bin)
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("..", "..", "testdata", "script"),
+		RequireUniqueNames:  true,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			roots := filepath.Join(env.WorkDir, "origin.pem")
+			if err := os.WriteFile(roots, certPEM(secure.Certificate()), 0o600); err != nil {
+				return err
+			}
+			env.Setenv("SSL_CERT_FILE", roots)
+			env.Setenv("HTTP", plain.URL)
+			env.Setenv("HTTPS", secure.URL)
+			env.Setenv("HTTPHOST", strings.TrimPrefix(plain.URL, "http://"))
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("XDG_DATA_HOME", "")
+			env.Setenv("XDG_CONFIG_HOME", "")
+			env.Setenv("DATA", filepath.Join(env.WorkDir, "data"))
+			env.Setenv("EAVES_DATA", filepath.Join(env.WorkDir, "data"))
+			s := &scriptState{}
+			env.Values[stateKey{}] = s
+			env.Defer(s.kill)
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"up": up, "down": down, "get": get, "settle": settle, "mode": checkMode, "lines": lines,
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+	})
+}
+
+func certPEM(c *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+}
+
+type stateKey struct{}
+
+// scriptState is the eaves that a script has up.
+type scriptState struct {
+	cmd  *exec.Cmd
+	err  *bytes.Buffer
+	done chan error
+	run  datadir.Run
+}
+
+func (s *scriptState) kill() {
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		<-s.done
+		s.cmd = nil
+	}
+}
+
+func state(ts *testscript.TestScript) *scriptState { return ts.Value(stateKey{}).(*scriptState) }
+
+func up(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("up cannot be negated: use ! exec eaves run")
+	}
+	s := state(ts)
+	if s.cmd != nil {
+		ts.Fatalf("it is up already")
+	}
+	ready := ts.MkAbs("ready.json")
+	_ = os.Remove(ready)
+	self, err := exec.LookPath("eaves")
+	ts.Check(err)
+	args = append([]string{"run", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--ready-file", ready}, args...)
+	cmd := exec.Command(self, args...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "SSL_CERT_FILE", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "EAVES_DATA", "TMPDIR", "GOCOVERDIR", "GORACE"} {
+		if v := ts.Getenv(name); v != "" {
+			cmd.Env = append(cmd.Env, name+"="+v)
+		}
+	}
+	out, err := os.Create(ts.MkAbs("eaves.out"))
+	ts.Check(err)
+	defer out.Close()
+	errs := &bytes.Buffer{}
+	cmd.Stdout, cmd.Stderr = out, errs
+	ts.Check(cmd.Start())
+	s.cmd, s.err, s.done = cmd, errs, make(chan error, 1)
+	go func() { s.done <- cmd.Wait() }()
+	limit := time.Now().Add(deadline)
+	for {
+		select {
+		case err := <-s.done:
+			s.cmd = nil
+			ts.Fatalf("eaves ended: %v\n%s", err, errs)
+		case <-time.After(10 * time.Millisecond):
+		}
+		if b, err := os.ReadFile(ready); err == nil {
+			ts.Check(json.Unmarshal(b, &s.run))
+			break
+		}
+		if time.Now().After(limit) {
+			ts.Fatalf("not ready in time\n%s", errs)
+		}
+	}
+	ts.Setenv("PROXY", s.run.Proxy)
+	ts.Setenv("CONSOLE", s.run.Console)
+	ts.Setenv("TOKEN", s.run.Token)
+	ts.Setenv("PID", strconv.Itoa(s.run.PID))
+}
+
+func down(ts *testscript.TestScript, neg bool, args []string) {
+	s := state(ts)
+	if s.cmd == nil {
+		ts.Fatalf("it is not up")
+	}
+	sig := syscall.SIGTERM
+	if len(args) > 0 {
+		var ok bool
+		if sig, ok = map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[args[0]]; !ok {
+			ts.Fatalf("unknown signal %s", args[0])
+		}
+	}
+	began := time.Now()
+	ts.Check(s.cmd.Process.Signal(sig))
+	var err error
+	select {
+	case err = <-s.done:
+	case <-time.After(deadline):
+		s.kill()
+		ts.Fatalf("it did not stop")
+	}
+	s.cmd = nil
+	ts.Check(os.WriteFile(ts.MkAbs("eaves.err"), s.err.Bytes(), 0o600))
+	if sig == syscall.SIGKILL {
+		return
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		ts.Fatalf("stopping took %s", took)
+	}
+	if (err != nil) != neg {
+		ts.Fatalf("it ended with %v\n%s", err, s.err)
+	}
+}
+
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) == 0 {
+		ts.Fatalf("usage: get URL [-method M] [-body B] [-h2] [-header N=V]")
+	}
+	s := state(ts)
+	method, body, h2 := http.MethodGet, "", false
+	header := http.Header{}
+	for rest := args[1:]; len(rest) > 0; {
+		if rest[0] == "-h2" {
+			h2, rest = true, rest[1:]
+			continue
+		}
+		if len(rest) < 2 {
+			ts.Fatalf("%s needs a value", rest[0])
+		}
+		switch rest[0] {
+		case "-method":
+			method = rest[1]
+		case "-body":
+			body = rest[1]
+		case "-header":
+			n, v, _ := strings.Cut(rest[1], "=")
+			header.Add(n, v)
+		default:
+			ts.Fatalf("unknown flag %s", rest[0])
+		}
+		rest = rest[2:]
+	}
+	client, err := proxied(s.run, h2)
+	ts.Check(err)
+	defer client.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, args[0], strings.NewReader(body))
+	ts.Check(err)
+	if body == "" {
+		req.Body, req.ContentLength = http.NoBody, 0
+	}
+	for n, v := range header {
+		req.Header[n] = v
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		if !neg {
+			ts.Fatalf("%v", err)
+		}
+		fmt.Fprintln(ts.Stderr(), err)
+		return
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if (err != nil) != neg {
+		ts.Fatalf("status %d, reading the body: %v", resp.StatusCode, err)
+	}
+	fmt.Fprintf(ts.Stdout(), "%s %d\n%s", resp.Proto, resp.StatusCode, b)
+}
+
+// proxied is a client whose requests go through an eaves and that trusts its CA.
+func proxied(run datadir.Run, h2 bool) (*http.Client, error) {
+	b, err := os.ReadFile(run.CA)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(b) {
+		return nil, errors.New("no certificate in " + run.CA)
+	}
+	return &http.Client{Timeout: deadline, Transport: &http.Transport{
+		Proxy:              http.ProxyURL(&url.URL{Scheme: "http", Host: run.Proxy}),
+		TLSClientConfig:    &tls.Config{RootCAs: roots},
+		ForceAttemptHTTP2:  h2,
+		DisableCompression: true,
+	}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+}
+
+func settle(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: settle N")
+	}
+	want, err := strconv.ParseInt(args[0], 10, 64)
+	ts.Check(err)
+	if err := settled(state(ts).run, want); err != nil {
+		ts.Fatalf("%v", err)
+	}
+}
+
+// settled waits until n exchanges, or more, have ended and are committed.
+func settled(run datadir.Run, n int64) error {
+	limit := time.Now().Add(deadline)
+	for {
+		var st struct {
+			Exchanges, Open, QueueDepth int64
+		}
+		if err := apiGet(run, "/status", &st); err != nil {
+			return err
+		}
+		if st.Exchanges >= n && st.Open == 0 && st.QueueDepth == 0 {
+			return nil
+		}
+		if time.Now().After(limit) {
+			return fmt.Errorf("waiting for %d exchanges: there are %+v", n, st)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+// apiGet asks a running eaves.
+func apiGet(run datadir.Run, path string, out any) error {
+	req, err := http.NewRequest(http.MethodGet, run.Console+"/api/v1"+path, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+run.Token)
+	resp, err := (&http.Client{Timeout: deadline, Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(resp.Body)
+		return fmt.Errorf("GET %s: %s: %s", path, resp.Status, b)
+	}
+	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+func checkMode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode FILE MODE")
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := strconv.FormatUint(uint64(info.Mode().Perm()), 8); got != args[1] {
+		ts.Fatalf("%s: mode %s, want %s", args[0], got, args[1])
+	}
+}
+
+func lines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: lines FILE N")
+	}
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	limit := time.Now().Add(deadline)
+	for {
+		b, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && bytes.Count(b, []byte("\n")) >= want {
+			return
+		}
+		if time.Now().After(limit) {
+			ts.Fatalf("%s has not %d lines: %q, %v", args[0], want, b, err)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
