@@ -199,19 +199,20 @@ export function exchange(id: number, seq: number, over: Partial<Exchange> & { ur
   }
 }
 
-/** frame writes one text message. */
-function frame(socket: Socket, text: string): void {
+/** frame writes one text message, masked as a client must. */
+export function frame(socket: Socket, text: string, masked = false): void {
   const payload = Buffer.from(text)
   const n = payload.length
+  const bit = masked ? 0x80 : 0
   let head: Buffer
-  if (n < 126) head = Buffer.from([0x81, n])
-  else if (n < 65536) head = Buffer.from([0x81, 126, n >> 8, n & 255])
+  if (n < 126) head = Buffer.from([0x81, n | bit])
+  else if (n < 65536) head = Buffer.from([0x81, 126 | bit, n >> 8, n & 255])
   else {
     head = Buffer.alloc(10)
     head[0] = 0x81
-    head[1] = 127
+    head[1] = 127 | bit
     head.writeBigUInt64BE(BigInt(n), 2)
   }
-  socket.write(head)
-  socket.write(payload)
+  // A mask of zeros leaves the payload as it is.
+  socket.write(masked ? Buffer.concat([head, Buffer.alloc(4), payload]) : Buffer.concat([head, payload]))
 }

@@ -96,6 +96,9 @@ export interface Bytes {
   total: number
 }
 
+/** A range that the server takes for one part also of a body that it decodes. */
+const longestRange = 16 << 20
+
 /** bodyRange reads at most length bytes of a body from offset. progress is told how many bytes have come. */
 export async function bodyRange(
   id: number, side: Side, decoded: boolean, offset: number, length: number,
@@ -105,7 +108,9 @@ export async function bodyRange(
   let answer: Response
   try {
     answer = await fetch(bodyPath(id, side, decoded), {
-      credentials: 'same-origin', signal: signal ?? null, headers: { Range: `bytes=${offset}-${offset + length - 1}` },
+      credentials: 'same-origin', signal: signal ?? null,
+      // What is wanted from its beginning and may be very long is read as it comes.
+      headers: offset === 0 && length > longestRange ? {} : { Range: `bytes=${offset}-${offset + length - 1}` },
     })
   } catch (e) {
     if (e instanceof DOMException && e.name === 'AbortError') throw e

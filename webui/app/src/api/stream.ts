@@ -35,6 +35,8 @@ export class Stream {
   private socket: WebSocket | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
   private wait = shortest
+  /** The last connection was lost, or none could be made. */
+  private down = false
   private filter = ''
   private cursor: number | undefined
   private store: string | undefined
@@ -89,7 +91,7 @@ export class Stream {
 
   private connect(): void {
     this.close()
-    this.handler.link('connecting')
+    if (!this.down) this.handler.link('connecting')
     const q = new URLSearchParams()
     if (this.filter) q.set('filter', this.filter)
     const resuming = this.cursor
@@ -108,13 +110,13 @@ export class Stream {
   }
 
   private async lost(socket: WebSocket): Promise<void> {
-    this.handler.link('lost')
+    if (!this.down) this.handler.link('lost')
+    this.down = true
     this.timer = setTimeout(() => this.connect(), this.wait)
     this.wait = Math.min(this.wait * 2, longest)
-    if ((await this.probe()) === 'locked' && this.socket === socket) {
-      clearTimeout(this.timer)
-      this.handler.link('locked')
-    }
+    const why = await this.probe()
+    // Tries go on when locked: the new address, opened in any tab, unlocks this one as well.
+    if (this.socket === socket && this.down) this.handler.link(why === 'locked' ? 'locked' : 'lost')
   }
 
   private take(m: Incoming, resuming: number | undefined): void {
@@ -124,6 +126,7 @@ export class Stream {
         const same = this.store === undefined || this.store === m.store
         this.store = m.store
         this.wait = shortest
+        this.down = false
         h.link('live')
         const resumed = resuming !== undefined && same
         if (!resumed) this.cursor = m.seq

@@ -69,6 +69,10 @@ export class Console {
       this.select(undefined)
       this.say('This is another capture than before: the list was read anew.')
     }
+    this.feed.onLive = () => {
+      const id = this.selected.value
+      if (id !== undefined) void this.load(id)
+    }
     this.read(location.hash)
     window.addEventListener('hashchange', () => this.read(location.hash))
     window.addEventListener('online', () => this.feed.retry())

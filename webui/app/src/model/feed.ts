@@ -31,7 +31,9 @@ export interface Status {
   databaseSize: number
   bodiesSize: number
   recording: boolean
+  health: 'ok' | 'degraded' | 'failing' | string
   problem: string
+  hint: string
   lost: number
 }
 
@@ -56,6 +58,7 @@ export class Feed {
   onRemoved: (ids: number[]) => void = () => {}
   onMessage: (exchange: number, m: Message) => void = () => {}
   onStore: () => void = () => {}
+  onLive: () => void = () => {}
 
   private readonly stream: Stream
   private generation = 0
@@ -134,6 +137,7 @@ export class Feed {
     if (other || this.awaiting || !resumed) void this.reload()
     this.awaiting = false
     void this.readStatus()
+    this.onLive()
   }
 
   private async readStatus(): Promise<void> {

@@ -120,7 +120,7 @@ export function Body({ x, side, lead }: { x: Exchange; side: Side; lead: Compone
       {loaded.invalid >= 0 && look !== 'hex' && look !== 'image' && (
         <p class="note warn">At byte {count(loaded.invalid)} this is not UTF-8; such bytes show as �. The hex view has them all.</p>
       )}
-      {partial && look !== 'hex' && (
+      {partial && (look !== 'hex' || loaded.total < 0) && (
         <p class="note">
           This is the first {size(loaded.bytes.length)} of {loaded.total >= 0 ? size(loaded.total) : 'a long body'}.{' '}
           {progress >= 0 ? <span>Loading … {size(progress)}</span>

@@ -19,9 +19,13 @@ export function Banner() {
         </p>
       )}
       {link === 'locked' && (
-        <p class="banner bad">This page’s key is no longer valid: eaves was started anew. Open the console with the address that eaves printed.</p>
+        <p class="banner bad">eaves was started anew and has a new key. Open the address that it printed, in any tab: this page then goes on.</p>
       )}
-      {status.problem ? <p class="banner bad">Not everything is recorded: {status.problem}{status.lost ? ` (${status.lost} exchanges so far)` : ''}</p> : null}
+      {status.problem ? (
+        <p class={`banner ${status.health === 'failing' ? 'bad' : 'warn'}`}>
+          {status.health === 'failing' ? 'Traffic is not being recorded' : 'Not everything is recorded'}: {status.problem}{status.lost ? `; ${status.lost} exchanges are missing` : ''}.{status.hint ? ` ${status.hint}.` : ''}
+        </p>
+      ) : null}
       {failure !== '' && link !== 'lost' && <p class="banner bad">The list cannot be read: {failure} <button type="button" class="link" onClick={() => void app.feed.reload()}>Try again</button></p>}
     </div>
   )
