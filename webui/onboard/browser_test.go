@@ -74,18 +74,18 @@ func TestLiveCheck(t *testing.T) {
 	}
 }
 
-// The pictures are for people to look at; with EAVES_TEST_PICTURES set to a directory they are kept there.
+// The pictures are for people to look at.
 func TestPictures(t *testing.T) {
+	dir := os.Getenv("EAVES_TEST_PICTURES")
+	if dir == "" {
+		t.Skip("set EAVES_TEST_PICTURES to a directory to get pictures of the page")
+	}
 	h, ca := newPage(t, func(c *Config) {
 		c.Addresses = func() []Address {
 			return []Address{{"wlan0", "192.168.178.123:8484"}, {"eth0", "[2001:db8:1234:5678:9abc:def0:1234:5678]:8484"}}
 		}
 	})
 	proxy := interceptor(t, h, ca)
-	dir := os.Getenv("EAVES_TEST_PICTURES")
-	if dir == "" {
-		dir = t.TempDir()
-	}
 	phone := "--user-agent=Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1"
 	android := "--user-agent=Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36"
 	for _, tc := range []struct {
@@ -96,6 +96,7 @@ func TestPictures(t *testing.T) {
 		{"desktop-dark", []string{"--window-size=1200,2000", "--blink-settings=preferredColorScheme=0"}},
 		{"phone-light", []string{"--window-size=375,2200", "--blink-settings=preferredColorScheme=1", phone}},
 		{"phone-dark", []string{"--window-size=375,2200", "--blink-settings=preferredColorScheme=0", phone}},
+		{"windows-narrow", []string{"--window-size=320,3000", "--blink-settings=preferredColorScheme=1", "--user-agent=Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"}},
 		{"android-zoom", []string{"--window-size=750,4000", "--force-device-scale-factor=2", "--blink-settings=preferredColorScheme=1", android}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -39,6 +39,7 @@ async function check() {
   } else {
     show("certificate", "wait", "once the proxy works");
   }
+  document.getElementById("ready").hidden = !trusted;
   return trusted;
 }
 
