@@ -50,8 +50,8 @@ func openDatabase(ctx context.Context, path string) (*conn, error) {
 	}
 	// page_size and auto_vacuum take effect in an empty database only.
 	c, err := newConn(openConn(dsn(path, "_busy_timeout=5000&_txlock=immediate"), nil,
-		"PRAGMA page_size = 4096", "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
-		"PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -16384", "PRAGMA wal_autocheckpoint = 4000", "PRAGMA journal_size_limit = 67108864"))
+		fmt.Sprintf("PRAGMA page_size = %d", pageSize), "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
+		"PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -16384", "PRAGMA wal_autocheckpoint = 0", "PRAGMA journal_size_limit = 67108864"))
 	if err != nil {
 		return nil, opening(path, err)
 	}

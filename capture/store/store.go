@@ -54,6 +54,8 @@ type Store struct {
 	pool    *pool
 	writer  *writer
 
+	checkpoint checkpointer
+
 	ids     atomic.Int64 // the last id given
 	count   atomic.Int64 // exchanges in the database
 	held    atomic.Int64 // bytes of running exchanges' bodies in memory
@@ -109,7 +111,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, opening(path, err)
 	}
 	s.pool = newPool(readers, s.openReader)
+	s.checkpoint.init()
 	go s.writer.run()
+	go s.checkpoint.run(s)
 	ctx, s.rest = context.WithCancel(context.Background())
 	go s.maintain(ctx, left)
 	return s, nil
@@ -215,6 +219,7 @@ func (s *Store) Close(ctx context.Context) error {
 	}
 	close(s.closed)
 	<-s.maintained
+	s.checkpoint.close()
 	s.pool.close()
 	if cerr := s.writer.close(); err == nil && cerr != nil {
 		err = opening(s.path(), cerr)

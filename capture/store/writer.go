@@ -41,8 +41,11 @@ type writer struct {
 	headers   [2][]byte        // buffers
 	published []capture.Change // by this transaction
 	sizes     []int64
+	logged    int64 // pages in the write-ahead log since the last checkpoint, roughly
 	retryAt   time.Time
 	lastBatch time.Time
+	recent    int  // entries since the last sweep
+	loaded    bool // they were many
 	busySince atomic.Int64 // microseconds since 1970; 0: not in a commit
 }
 
@@ -88,13 +91,14 @@ func (w *writer) run() {
 		case <-s.queue.wake:
 		case <-ticker.C:
 			now := time.Now()
+			w.loaded, w.recent = w.recent >= loadedRows, 0
 			for _, r := range s.open.all() {
 				r.sweep(now)
 			}
 		case <-s.stop:
 			stopping = true
 		}
-		if wait := gatherFor - time.Since(w.lastBatch); wait > 0 && !stopping && !s.queue.full() {
+		if wait := gatherFor - time.Since(w.lastBatch); wait > 0 && w.loaded && !stopping && !s.queue.full() {
 			gather.Reset(wait)
 			select {
 			case <-gather.C:
@@ -122,6 +126,7 @@ func (w *writer) run() {
 			continue
 		}
 		w.lastBatch = time.Now()
+		w.recent += len(entries)
 		w.busySince.Store(w.lastBatch.UnixMicro())
 		rest, err := w.write(entries)
 		w.busySince.Store(0)
@@ -255,6 +260,11 @@ func (w *writer) transact(entries []entry) (err error) {
 	for i := range entries {
 		w.settle(&entries[i])
 		bytes += entries[i].size
+	}
+	w.logged += int64(len(entries))*logPagesEach + bytes/pageSize
+	if w.logged >= checkpointPages {
+		w.logged = 0
+		s.checkpoint.due()
 	}
 	s.feed.publish(w.published, w.sizes)
 	clear(w.published)

@@ -1,0 +1,57 @@
+package store
+
+// pageSize is the database's. With smaller pages a row's neighbours are rewritten less often, with larger ones bodies
+// take fewer; see bench/store.
+const pageSize = 8192
+
+// logPagesEach is how many pages of the log a row takes beside its bytes: leaves of the indexes.
+const logPagesEach = 2
+
+// checkpointer brings the write-ahead log into the database beside the writer. In the writer itself, each checkpoint's
+// wait for the disk would hold up every commit: what is shown later is what kill -9 loses, and then traffic waits.
+type checkpointer struct {
+	wake chan struct{}
+	done chan struct{}
+}
+
+func (k *checkpointer) init() {
+	k.wake, k.done = make(chan struct{}, 1), make(chan struct{})
+}
+
+// due asks for a checkpoint.
+func (k *checkpointer) due() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run is the checkpointer's goroutine. Whatever fails here fails in the writer as well, which is where it is said.
+func (k *checkpointer) run(s *Store) {
+	defer close(k.done)
+	var c *conn
+	for range k.wake {
+		if c == nil {
+			var err error
+			if c, err = newConn(openConn(dsn(s.path(), "mode=rw&_busy_timeout=1000"), nil, "PRAGMA wal_autocheckpoint = 0")); err != nil {
+				continue
+			}
+		}
+		if c.exec("PRAGMA wal_checkpoint(PASSIVE)") != nil {
+			continue
+		}
+		// What was written meanwhile is little. With that as well in the database, the next write starts the log anew;
+		// otherwise it would grow as long as the load lasts.
+		s.queue.add(entry{kind: entryTask, task: &task{outside: true, done: make(chan error, 1), run: func(w *writer) ([]int64, error) {
+			return nil, w.conn.exec("PRAGMA wal_checkpoint(PASSIVE)")
+		}}})
+	}
+	if c != nil {
+		c.Close()
+	}
+}
+
+func (k *checkpointer) close() {
+	close(k.wake)
+	<-k.done
+}
