@@ -11,9 +11,10 @@ import (
 // sit on an idle connection to learn that it died.
 type sock struct {
 	net.Conn
-	raw   syscall.RawConn // nil where the connection has none
-	probe bool            // reads do not wait; set by whoever has the connection to himself
-	wrote atomic.Int64
+	raw    syscall.RawConn // nil where the connection has none
+	probe  bool            // reads do not wait; set by whoever has the connection to himself
+	wrote  atomic.Int64
+	glance glance // what a read that does not wait needs
 }
 
 func newSock(c net.Conn) *sock {

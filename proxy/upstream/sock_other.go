@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// glance is how long is waited where a read that does not wait is not to be had.
-const glance = time.Millisecond
+// wait is how long is waited where a read that does not wait is not to be had.
+const wait = time.Millisecond
 
 // readNow reads what is there, or returns errNothing.
 func (s *sock) readNow(p []byte) (int, error) {
-	if err := s.Conn.SetReadDeadline(time.Now().Add(glance)); err != nil {
+	if err := s.Conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
 		return 0, err
 	}
 	n, err := s.Conn.Read(p)
@@ -27,3 +27,6 @@ func (s *sock) readNow(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// glance needs nothing here.
+type glance struct{}

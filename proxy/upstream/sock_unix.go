@@ -8,28 +8,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// glance is a read that does not wait, made once a connection.
+type glance struct {
+	f   func(fd uintptr) bool
+	p   []byte
+	n   int
+	err error
+}
+
 // readNow reads what is there, or returns errNothing.
-func (s *sock) readNow(p []byte) (n int, err error) {
+func (s *sock) readNow(p []byte) (int, error) {
 	if s.raw == nil {
 		return 0, errNothing
 	}
-	rerr := s.raw.Read(func(fd uintptr) bool {
-		for {
-			n, err = unix.Read(int(fd), p)
-			if err != unix.EINTR {
-				return true
+	g := &s.glance
+	if g.f == nil {
+		g.f = func(fd uintptr) bool {
+			for {
+				g.n, g.err = unix.Read(int(fd), g.p)
+				if g.err != unix.EINTR {
+					return true
+				}
 			}
 		}
-	})
+	}
+	g.p = p
+	err := s.raw.Read(g.f)
+	g.p = nil
 	switch {
-	case rerr != nil:
-		return 0, rerr
-	case err == unix.EAGAIN:
-		return 0, errNothing
 	case err != nil:
 		return 0, err
-	case n == 0:
+	case g.err == unix.EAGAIN:
+		return 0, errNothing
+	case g.err != nil:
+		return 0, g.err
+	case g.n == 0:
 		return 0, io.EOF
 	}
-	return n, nil
+	return g.n, nil
 }
