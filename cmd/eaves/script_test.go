@@ -3,18 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -25,17 +18,12 @@ import (
 
 	"github.com/mccutchen/go-httpbin/v2/httpbin"
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"eaves/cmd/eaves/internal/datadir"
 )
 
 // TestMain lets the scripts run this very program as eaves.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"eaves": main})
 }
-
-// deadline is how long anything in a script may take.
-const deadline = 30 * time.Second
 
 // TestScript runs testdata/script: one file for each behaviour of the command line. Beside testscript's own commands
 // there are
@@ -91,25 +79,15 @@ func TestScript(t *testing.T) {
 	})
 }
 
-func certPEM(c *x509.Certificate) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
-}
-
 type stateKey struct{}
 
 // scriptState is the eaves that a script has up.
-type scriptState struct {
-	cmd  *exec.Cmd
-	err  *bytes.Buffer
-	done chan error
-	run  datadir.Run
-}
+type scriptState struct{ *instance }
 
 func (s *scriptState) kill() {
-	if s.cmd != nil {
-		_ = s.cmd.Process.Kill()
-		<-s.done
-		s.cmd = nil
+	if s.instance != nil {
+		s.instance.kill()
+		s.instance = nil
 	}
 }
 
@@ -120,54 +98,27 @@ func up(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("up cannot be negated: use ! exec eaves run")
 	}
 	s := state(ts)
-	if s.cmd != nil {
+	if s.instance != nil {
 		ts.Fatalf("it is up already")
 	}
-	ready := ts.MkAbs("ready.json")
-	_ = os.Remove(ready)
-	self, err := exec.LookPath("eaves")
-	ts.Check(err)
-	args = append([]string{"run", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--ready-file", ready}, args...)
-	cmd := exec.Command(self, args...)
-	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "SSL_CERT_FILE", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "EAVES_DATA", "TMPDIR", "GOCOVERDIR", "GORACE"} {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "SSL_CERT_FILE", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "EAVES_DATA", "EAVES_KEEP", "EAVES_READY_FILE", "TMPDIR", "GOCOVERDIR", "GORACE"} {
 		if v := ts.Getenv(name); v != "" {
-			cmd.Env = append(cmd.Env, name+"="+v)
+			env = append(env, name+"="+v)
 		}
 	}
-	out, err := os.Create(ts.MkAbs("eaves.out"))
+	i, err := start(ts.MkAbs("."), env, args...)
 	ts.Check(err)
-	defer out.Close()
-	errs := &bytes.Buffer{}
-	cmd.Stdout, cmd.Stderr = out, errs
-	ts.Check(cmd.Start())
-	s.cmd, s.err, s.done = cmd, errs, make(chan error, 1)
-	go func() { s.done <- cmd.Wait() }()
-	limit := time.Now().Add(deadline)
-	for {
-		select {
-		case err := <-s.done:
-			s.cmd = nil
-			ts.Fatalf("eaves ended: %v\n%s", err, errs)
-		case <-time.After(10 * time.Millisecond):
-		}
-		if b, err := os.ReadFile(ready); err == nil {
-			ts.Check(json.Unmarshal(b, &s.run))
-			break
-		}
-		if time.Now().After(limit) {
-			ts.Fatalf("not ready in time\n%s", errs)
-		}
-	}
-	ts.Setenv("PROXY", s.run.Proxy)
-	ts.Setenv("CONSOLE", s.run.Console)
-	ts.Setenv("TOKEN", s.run.Token)
-	ts.Setenv("PID", strconv.Itoa(s.run.PID))
+	s.instance = i
+	ts.Setenv("PROXY", i.run.Proxy)
+	ts.Setenv("CONSOLE", i.run.Console)
+	ts.Setenv("TOKEN", i.run.Token)
+	ts.Setenv("PID", strconv.Itoa(i.run.PID))
 }
 
 func down(ts *testscript.TestScript, neg bool, args []string) {
 	s := state(ts)
-	if s.cmd == nil {
+	if s.instance == nil {
 		ts.Fatalf("it is not up")
 	}
 	sig := syscall.SIGTERM
@@ -177,25 +128,16 @@ func down(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("unknown signal %s", args[0])
 		}
 	}
-	began := time.Now()
-	ts.Check(s.cmd.Process.Signal(sig))
-	var err error
-	select {
-	case err = <-s.done:
-	case <-time.After(deadline):
-		s.kill()
-		ts.Fatalf("it did not stop")
-	}
-	s.cmd = nil
-	ts.Check(os.WriteFile(ts.MkAbs("eaves.err"), s.err.Bytes(), 0o600))
-	if sig == syscall.SIGKILL {
-		return
-	}
-	if took := time.Since(began); took > 5*time.Second {
+	i := s.instance
+	s.instance = nil
+	took, err := i.stop(sig)
+	ts.Check(os.WriteFile(ts.MkAbs("eaves.err"), i.err.Bytes(), 0o600))
+	switch {
+	case sig == syscall.SIGKILL:
+	case took > 5*time.Second:
 		ts.Fatalf("stopping took %s", took)
-	}
-	if (err != nil) != neg {
-		ts.Fatalf("it ended with %v\n%s", err, s.err)
+	case (err != nil) != neg:
+		ts.Fatalf("it ended with %v\n%s", err, i.err)
 	}
 }
 
@@ -256,24 +198,6 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprintf(ts.Stdout(), "%s %d\n%s", resp.Proto, resp.StatusCode, b)
 }
 
-// proxied is a client whose requests go through an eaves and that trusts its CA.
-func proxied(run datadir.Run, h2 bool) (*http.Client, error) {
-	b, err := os.ReadFile(run.CA)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(b) {
-		return nil, errors.New("no certificate in " + run.CA)
-	}
-	return &http.Client{Timeout: deadline, Transport: &http.Transport{
-		Proxy:              http.ProxyURL(&url.URL{Scheme: "http", Host: run.Proxy}),
-		TLSClientConfig:    &tls.Config{RootCAs: roots},
-		ForceAttemptHTTP2:  h2,
-		DisableCompression: true,
-	}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
-}
-
 func settle(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: settle N")
@@ -283,45 +207,6 @@ func settle(ts *testscript.TestScript, neg bool, args []string) {
 	if err := settled(state(ts).run, want); err != nil {
 		ts.Fatalf("%v", err)
 	}
-}
-
-// settled waits until n exchanges, or more, have ended and are committed.
-func settled(run datadir.Run, n int64) error {
-	limit := time.Now().Add(deadline)
-	for {
-		var st struct {
-			Exchanges, Open, QueueDepth int64
-		}
-		if err := apiGet(run, "/status", &st); err != nil {
-			return err
-		}
-		if st.Exchanges >= n && st.Open == 0 && st.QueueDepth == 0 {
-			return nil
-		}
-		if time.Now().After(limit) {
-			return fmt.Errorf("waiting for %d exchanges: there are %+v", n, st)
-		}
-		<-time.After(10 * time.Millisecond)
-	}
-}
-
-// apiGet asks a running eaves.
-func apiGet(run datadir.Run, path string, out any) error {
-	req, err := http.NewRequest(http.MethodGet, run.Console+"/api/v1"+path, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+run.Token)
-	resp, err := (&http.Client{Timeout: deadline, Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(resp.Body)
-		return fmt.Errorf("GET %s: %s: %s", path, resp.Status, b)
-	}
-	return json.NewDecoder(resp.Body).Decode(out)
 }
 
 func checkMode(ts *testscript.TestScript, neg bool, args []string) {

@@ -2,109 +2,14 @@ package app
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
 	"eaves/capture"
-	"eaves/capture/filter"
-	"eaves/capture/store"
 	"eaves/cmd/eaves/internal/settings"
 	"eaves/proxy"
 	"eaves/webui"
 )
-
-// storeView is the store as the console sees it.
-type storeView struct {
-	s        *store.Store
-	fullText bool
-}
-
-func (v storeView) List(ctx context.Context, q webui.Query) (webui.Page, error) {
-	in := store.Query{Filter: q.Filter, Limit: q.Limit, Before: q.Before, Total: q.Total}
-	// The store pages backwards unless an id or a revision is given; none has either below 0.
-	if q.ByID {
-		in.After = orNone(q.After)
-	}
-	if q.ByChange {
-		in.ChangedAfter = orNone(q.ChangedAfter)
-	}
-	p, err := v.s.List(ctx, in)
-	return webui.Page(p), err
-}
-
-func orNone(cursor int64) int64 {
-	if cursor == 0 {
-		return -1
-	}
-	return cursor
-}
-
-func (v storeView) Get(ctx context.Context, id int64) (*capture.Exchange, error) {
-	return v.s.Get(ctx, id)
-}
-
-func (v storeView) Messages(ctx context.Context, id, after int64, limit int) ([]capture.Message, error) {
-	return v.s.Messages(ctx, id, after, limit)
-}
-
-func (v storeView) Body(ctx context.Context, id int64, side capture.Side) (capture.Body, error) {
-	return v.s.Body(ctx, id, side)
-}
-
-func (v storeView) Delete(ctx context.Context, f *filter.Filter) (int64, error) {
-	return v.s.Delete(ctx, f)
-}
-
-func (v storeView) Prune(ctx context.Context, p webui.Prune) (webui.Pruned, error) {
-	r, err := v.s.Prune(ctx, store.Prune(p))
-	return webui.Pruned{Removed: r.Exchanges, Freed: r.Bytes}, err
-}
-
-func (v storeView) Annotate(ctx context.Context, id int64, mark, comment *string) error {
-	return v.s.Annotate(ctx, id, mark, comment)
-}
-
-func (v storeView) Changes(after int64) (webui.Subscription, error) {
-	s, err := v.s.Changes(after)
-	if err != nil {
-		return nil, feedError(err)
-	}
-	return subscription{s}, nil
-}
-
-func (v storeView) Seq() int64 { return v.s.Seq() }
-func (v storeView) ID() string { return v.s.ID() }
-
-func (v storeView) Stats(ctx context.Context) (webui.Stats, error) {
-	s, err := v.s.Stats(ctx)
-	h := v.s.Health()
-	return webui.Stats{
-		Exchanges: s.Exchanges, Open: s.Open, QueueDepth: s.Queued, DatabaseSize: s.DatabaseBytes, BodiesSize: s.BodyBytes, FullText: v.fullText,
-		Health: h.State, Problem: h.Message, Hint: h.Hint, Lost: h.Lost,
-	}, err
-}
-
-// subscription is the store's, with the console's errors.
-type subscription struct{ s *store.Subscription }
-
-func (s subscription) Next(ctx context.Context) ([]capture.Change, error) {
-	changes, err := s.s.Next(ctx)
-	return changes, feedError(err)
-}
-
-func (s subscription) Close() { s.s.Close() }
-
-func feedError(err error) error {
-	var gap *store.ErrGap
-	switch {
-	case errors.As(err, &gap):
-		return &webui.GapError{From: gap.From, To: gap.To}
-	case errors.Is(err, store.ErrReset):
-		return webui.ErrReset
-	}
-	return err
-}
 
 // sender sends through the proxy's pipeline.
 type sender struct{ p *proxy.Proxy }

@@ -31,6 +31,7 @@ import (
 	"eaves/cmd/eaves/internal/settings"
 	"eaves/proxy"
 	"eaves/webui"
+	"eaves/webui/apistore"
 )
 
 // core is everything but the listeners.
@@ -134,16 +135,12 @@ func (c *core) ownAddresses() []netip.AddrPort {
 
 // newConsole makes the console's server. hosts are names of its own beside its listeners'.
 func (c *core) newConsole(about webui.About, hosts []string, log func(string)) {
-	version := ReadVersion()
-	if err := version.ReadSQLite(context.Background()); err != nil {
-		log("asking SQLite for its version: " + err.Error())
-	}
 	c.console = webui.New(webui.Config{
 		Token:       c.token,
 		Hosts:       hosts,
-		Version:     version.Module,
+		Version:     ReadVersion().Module,
 		About:       about,
-		Store:       storeView{c.store, version.FullText},
+		Store:       apistore.New(c.store),
 		Sender:      sender{c.proxy},
 		Recording:   recordingSwitch{c.settings},
 		Rules:       ruleKeeper{c.settings},
