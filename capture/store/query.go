@@ -16,15 +16,19 @@ const (
 	maxLimit     = 10_000
 )
 
-// Query asks for a page of exchanges: the newest first, or those before an id; the oldest first after an id, or after a
-// revision.
+// Query asks for a page of exchanges: newest first, also with Before; oldest first with ByID, those after After; by
+// revision with ByChange, those changed after ChangedAfter, each once and in its latest revision. After and ChangedAfter
+// imply ByID and ByChange where they are not 0.
 type Query struct {
 	Filter *filter.Filter // nil: all
 	Limit  int            // 0: 100; at most 10,000
-	// Before and After are ids, ChangedAfter is a seq; at most one of After and ChangedAfter is asked for. -1 as
-	// ChangedAfter asks for everything by seq.
-	Before, After int64
-	ChangedAfter  int64
+	// Before is an id, 0: from the newest.
+	Before int64
+
+	ByID         bool
+	After        int64
+	ByChange     bool
+	ChangedAfter int64
 	// Total asks for the number of all exchanges that match, on all pages.
 	Total bool
 }
@@ -48,10 +52,10 @@ func (s *Store) List(ctx context.Context, q Query) (Page, error) {
 		from, where, args := sel.from, sel.where, sel.args
 		order := "x.id DESC"
 		switch {
-		case q.ChangedAfter != 0:
+		case q.ByChange || q.ChangedAfter != 0:
 			where, order = append(where, "x.seq > ?"), "x.seq"
-			args = append(args, max(q.ChangedAfter, 0))
-		case q.After != 0:
+			args = append(args, q.ChangedAfter)
+		case q.ByID || q.After != 0:
 			where, order = append(where, "x.id > ?"), "x.id"
 			args = append(args, q.After)
 		}
