@@ -1,0 +1,417 @@
+package har
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"eaves/capture"
+	"eaves/capture/content"
+)
+
+// Read records the exchanges of a HAR file and returns how many it recorded, also when it fails: what came before the
+// failure is recorded. It stops when ctx ends.
+func Read(ctx context.Context, from io.Reader, to capture.Recorder) (int64, error) {
+	in := &reader{ctx: ctx, to: to, ids: map[int64]int64{}}
+	err := in.file(json.NewDecoder(skipMark(from)))
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("not a HAR file eaves can read: %w", err)
+	}
+	return in.count, err
+}
+
+// skipMark skips a byte order mark, which some tools write.
+func skipMark(r io.Reader) io.Reader {
+	var head [3]byte
+	n, err := io.ReadFull(r, head[:])
+	if n == 3 && string(head[:]) == "\xef\xbb\xbf" {
+		return r
+	}
+	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+		return io.MultiReader(bytes.NewReader(head[:n]), failing{err})
+	}
+	return io.MultiReader(bytes.NewReader(head[:n]), r)
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+type reader struct {
+	ctx   context.Context
+	to    capture.Recorder
+	count int64
+	ids   map[int64]int64 // of the file, to those given here
+}
+
+func (in *reader) file(d *json.Decoder) error {
+	if err := delimiter(d, '{'); err != nil {
+		return err
+	}
+	found := false
+	err := object(d, func(name string) error {
+		if name != "log" {
+			return skip(d)
+		}
+		found = true
+		if err := delimiter(d, '{'); err != nil {
+			return err
+		}
+		return object(d, func(name string) error {
+			if name != "entries" {
+				return skip(d)
+			}
+			return in.entries(d)
+		})
+	})
+	if err == nil && !found {
+		return errors.New("it has no log")
+	}
+	return err
+}
+
+func (in *reader) entries(d *json.Decoder) error {
+	if err := delimiter(d, '['); err != nil {
+		return err
+	}
+	for d.More() {
+		if err := in.ctx.Err(); err != nil {
+			return err
+		}
+		var e entry
+		err := d.Decode(&e)
+		if err == nil {
+			err = in.record(&e)
+		}
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", in.count+1, ended(err))
+		}
+		in.count++
+	}
+	return delimiter(d, ']')
+}
+
+func ended(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the file ends in the middle")
+	}
+	return err
+}
+
+func delimiter(d *json.Decoder, want json.Delim) error {
+	t, err := d.Token()
+	if err != nil {
+		return ended(err)
+	}
+	if t != want {
+		return fmt.Errorf("%v where %v was expected, at byte %d", t, want, d.InputOffset())
+	}
+	return nil
+}
+
+// object calls f for each member of an object whose brace has been read.
+func object(d *json.Decoder, f func(name string) error) error {
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return ended(err)
+		}
+		name, _ := t.(string)
+		if err := f(name); err != nil {
+			return err
+		}
+	}
+	return delimiter(d, '}')
+}
+
+// skip reads past a value.
+func skip(d *json.Decoder) error {
+	for depth := 0; ; {
+		t, err := d.Token()
+		if err != nil {
+			return ended(err)
+		}
+		switch t {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+		if depth == 0 {
+			return nil
+		}
+	}
+}
+
+// number takes what tools write for one: a number, one in quotes, or nothing.
+type number float64
+
+func (n *number) UnmarshalJSON(b []byte) error {
+	v, err := strconv.ParseFloat(strings.Trim(string(b), `"`), 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		v = -1
+	}
+	*n = number(v)
+	return nil
+}
+
+func (n *number) float() float64 {
+	if n == nil || *n < 0 {
+		return -1
+	}
+	return float64(*n)
+}
+
+func (n *number) int() int64 {
+	if f := n.float(); f < 1<<53 {
+		return int64(f)
+	}
+	return -1
+}
+
+// entry is a HAR entry as it is read.
+type entry struct {
+	Started string  `json:"startedDateTime"`
+	Time    *number `json:"time"`
+	Request struct {
+		Method      string   `json:"method"`
+		URL         string   `json:"url"`
+		HTTPVersion string   `json:"httpVersion"`
+		Headers     []header `json:"headers"`
+		HeadersSize *number  `json:"headersSize"`
+		BodySize    *number  `json:"bodySize"`
+		PostData    *struct {
+			MimeType string `json:"mimeType"`
+			Text     string `json:"text"`
+			Params   []pair `json:"params"`
+			Data     []byte `json:"_data"`
+			Encoding string `json:"encoding"`
+		} `json:"postData"`
+	} `json:"request"`
+	Response struct {
+		Status      *number  `json:"status"`
+		StatusText  string   `json:"statusText"`
+		HTTPVersion string   `json:"httpVersion"`
+		Headers     []header `json:"headers"`
+		HeadersSize *number  `json:"headersSize"`
+		BodySize    *number  `json:"bodySize"`
+		Error       string   `json:"_error"`
+		Content     struct {
+			Size     *number `json:"size"`
+			MimeType string  `json:"mimeType"`
+			Text     string  `json:"text"`
+			Encoding string  `json:"encoding"`
+			Data     []byte  `json:"_data"`
+		} `json:"content"`
+	} `json:"response"`
+	Timings struct {
+		Blocked *number `json:"blocked"`
+		DNS     *number `json:"dns"`
+		Connect *number `json:"connect"`
+		SSL     *number `json:"ssl"`
+		Send    *number `json:"send"`
+		Wait    *number `json:"wait"`
+		Receive *number `json:"receive"`
+	} `json:"timings"`
+	ServerIPAddress string            `json:"serverIPAddress"`
+	Connection      json.RawMessage   `json:"connection"`
+	Comment         string            `json:"comment"`
+	ResourceType    string            `json:"_resourceType"`
+	Error           json.RawMessage   `json:"_error"`
+	Frames          []frame           `json:"_webSocketMessages"`
+	Messages        []capture.Message `json:"_messages"`
+	Own             *capture.Exchange `json:"_eaves"`
+}
+
+func (in *reader) record(e *entry) error {
+	started, err := parseTime(e.Started)
+	if err != nil {
+		return err
+	}
+	if e.Request.Method == "" || e.Request.URL == "" {
+		return errors.New("its request has no method or no url")
+	}
+	x := e.exchange()
+	x.Started = started
+	requestBody, err := e.requestBody()
+	if err != nil {
+		return err
+	}
+	responseBody, err := e.responseBody(x)
+	if err != nil {
+		return err
+	}
+	id := x.ID
+	x.ReplayOf = in.ids[x.ReplayOf]
+	x.ID, x.Seq, x.Source, x.Messages = 0, 0, capture.SourceImport, 0
+	state, failure := x.State, x.Error
+	recording := in.to.Begin(x)
+	if id != 0 {
+		in.ids[id] = recording.ID()
+	}
+	recording.Body(capture.SideRequest, requestBody)
+	recording.Body(capture.SideResponse, responseBody)
+	for i := range e.Frames {
+		recording.Message(e.Frames[i].message(e.Own != nil))
+	}
+	for _, m := range e.Messages {
+		recording.Message(m)
+	}
+	recording.Finish(func(x *capture.Exchange) { x.State, x.Error = state, failure })
+	return nil
+}
+
+// exchange is the entry without its bodies.
+func (e *entry) exchange() *capture.Exchange {
+	x := e.Own
+	if x == nil {
+		x = &capture.Exchange{Kind: e.kind(), Time: e.Time.float(), State: capture.StateDone}
+		t := &e.Timings
+		x.Timings = capture.Timings{Blocked: t.Blocked.float(), DNS: t.DNS.float(), Connect: t.Connect.float(), SSL: t.SSL.float(),
+			Send: t.Send.float(), Wait: t.Wait.float(), Receive: t.Receive.float()}
+		x.Request.HeadersSize, x.Request.BodySize = e.Request.HeadersSize.int(), e.Request.BodySize.int()
+		x.Connection = strings.Trim(string(e.Connection), `"`)
+		x.ServerIPAddress = strings.Trim(e.ServerIPAddress, "[]")
+		if status := e.Response.Status.int(); status > 0 {
+			x.Response = &capture.Response{HeadersSize: e.Response.HeadersSize.int(), BodySize: e.Response.BodySize.int()}
+			x.AnsweredBy = capture.AnsweredByOrigin
+		} else {
+			x.State, x.Error = capture.StateFailed, &capture.Error{Stage: capture.StageHTTP, Message: e.failure()}
+		}
+	}
+	if x.State == capture.StateOpen {
+		x.State, x.Error = capture.StateFailed, &capture.Error{Stage: capture.StageHTTP, Message: "the exchange was still running when it was exported"}
+	}
+	q := &x.Request
+	q.Method, q.URL, q.HTTPVersion, q.Header = e.Request.Method, e.Request.URL, protocol(e.Request.HTTPVersion), fieldsOf(e.Request.Headers)
+	if p := x.Response; p != nil {
+		p.Status, p.StatusText, p.HTTPVersion, p.Header = int(max(e.Response.Status.int(), 0)), e.Response.StatusText, protocol(e.Response.HTTPVersion), fieldsOf(e.Response.Headers)
+		if p.Content.MimeType = p.Header.Get("Content-Type"); p.Content.MimeType == "" && e.Response.Content.MimeType != "x-unknown" {
+			p.Content.MimeType = e.Response.Content.MimeType
+		}
+	}
+	x.Comment = e.Comment
+	return x
+}
+
+func (e *entry) kind() capture.Kind {
+	switch {
+	case e.ResourceType == resourceWebSocket, e.Frames != nil:
+		return capture.KindWebSocket
+	case e.Request.Method == "CONNECT":
+		return capture.KindTunnel
+	}
+	return capture.KindHTTP
+}
+
+// failure is what the tool says of an answer that never came.
+func (e *entry) failure() string {
+	var said string
+	if json.Unmarshal(e.Error, &said); said == "" {
+		said = e.Response.Error
+	}
+	if said == "" {
+		return "no answer was recorded"
+	}
+	return said
+}
+
+// protocol brings the names that tools use to those of the wire.
+func protocol(s string) string {
+	switch low := strings.ToLower(s); low {
+	case "h2", "http/2.0", "http/2":
+		return "HTTP/2"
+	case "h3", "http/3.0", "http/3":
+		return "HTTP/3"
+	case "http/1.0", "http/1.1":
+		return strings.ToUpper(low)
+	}
+	return s
+}
+
+func fieldsOf(hs []header) capture.Header {
+	fields := make(capture.Header, 0, len(hs))
+	for _, h := range hs {
+		if strings.HasPrefix(h.Name, ":") {
+			continue // HTTP/2's pseudo-header fields, which browsers list with the others
+		}
+		if h.Raw != nil {
+			fields = append(fields, capture.Field{Name: h.Name, Value: string(h.Raw)})
+			continue
+		}
+		// Chromium joins fields of one name with a line feed, which no value can have.
+		for _, value := range strings.Split(h.Value, "\n") {
+			fields = append(fields, capture.Field{Name: h.Name, Value: value})
+		}
+	}
+	return fields
+}
+
+func parseTime(s string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("startedDateTime %q is no time", s)
+}
+
+func (e *entry) requestBody() ([]byte, error) {
+	p := e.Request.PostData
+	switch {
+	case p == nil:
+		return nil, nil
+	case p.Data != nil:
+		return p.Data, nil
+	case p.Encoding == "base64": // as some tools have it, though the standard has not
+		return decodeBase64(p.Text)
+	case p.Text != "" || len(p.Params) == 0 || content.MediaType(p.MimeType) != "application/x-www-form-urlencoded":
+		return []byte(p.Text), nil
+	}
+	parts := make([]string, len(p.Params))
+	for i, param := range p.Params {
+		parts[i] = url.QueryEscape(param.Name) + "=" + url.QueryEscape(param.Value)
+	}
+	return []byte(strings.Join(parts, "&")), nil
+}
+
+func decodeBase64(s string) ([]byte, error) {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		return nil, errors.New("its body is no base64")
+	}
+	return b, nil
+}
+
+func (e *entry) responseBody(x *capture.Exchange) ([]byte, error) {
+	c := &e.Response.Content
+	if c.Data != nil {
+		return c.Data, nil
+	}
+	body := []byte(c.Text)
+	if c.Encoding == "base64" {
+		var err error
+		if body, err = decodeBase64(c.Text); err != nil {
+			return nil, err
+		}
+	}
+	p := x.Response
+	if p == nil || e.Own != nil {
+		return body, nil
+	}
+	if len(body) == 0 {
+		// Many tools leave bodies out.
+		p.Truncated = c.Size.int() > 0
+		return nil, nil
+	}
+	return encode(p.Header, body), nil
+}
