@@ -264,3 +264,91 @@ func TestHTTP2Cancel(t *testing.T) {
 		t.Errorf("cancelling one call cost the connection: %s, %s", a, b)
 	}
 }
+
+// upload400 says that a request is bad, and then reads it.
+func upload400(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(400)
+	http.NewResponseController(w).Flush()
+	n, _ := io.Copy(io.Discard, r.Body)
+	fmt.Fprint(w, n)
+}
+
+// A gibibyte goes both ways at once, within windows.
+func TestHTTP2Gibibyte(t *testing.T) {
+	size := int64(1 << 30)
+	if testing.Short() || raceEnabled {
+		size = 64 << 20
+	}
+	srv, c := h2Server(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	call := h2Call(t, "POST", srv.URL+"/")
+	call.Body, call.Framing = io.LimitReader(&repeat{block: make([]byte, 64<<10)}, size), wire.Framing{Kind: wire.Length, Length: size}
+	resp, err := c.Do(ctx, call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != size {
+		t.Errorf("got %d %v", n, err)
+	}
+}
+
+// A thousand conversations at once, each message answered before the next is sent.
+func TestHTTP2ThousandStreams(t *testing.T) {
+	var conns atomic.Int32
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "Grpc-Status")
+		http.NewResponseController(w).Flush()
+		b := make([]byte, 5)
+		for {
+			if _, err := io.ReadFull(r.Body, b); err != nil {
+				break
+			}
+			w.Write(b)
+			http.NewResponseController(w).Flush()
+		}
+		w.Header().Set("Grpc-Status", "0")
+	}))
+	srv.EnableHTTP2 = true
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	srv.StartTLS()
+	defer srv.Close()
+	c := testClient(t, Config{Roots: rootsOf(srv)})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range 1000 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			pr, pw := io.Pipe()
+			call := h2Call(t, "POST", srv.URL+"/")
+			call.Fields = wire.Fields{{Name: "te", Value: "trailers"}}
+			resp, err := c.Do(ctx, call.withChunks(pr))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			for n := range 5 {
+				want := fmt.Sprintf("%03d.%d", i%1000, n)
+				io.WriteString(pw, want)
+				got := make([]byte, 5)
+				if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != want {
+					t.Errorf("got %q %v, want %q", got, err, want)
+					return
+				}
+			}
+			pw.Close()
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.Trailer().Get("grpc-status") != "0" {
+				t.Errorf("got %v %v", err, resp.Trailer())
+			}
+		}()
+	}
+	wg.Wait()
+	t.Logf("%d connections", conns.Load())
+}

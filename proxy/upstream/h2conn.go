@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -98,6 +99,7 @@ func (h *host) startH2(ctx context.Context, l *link, clear bool, r *Receipt) (*h
 	cc.room = sync.NewCond(&cc.mu)
 	cc.fr = http2.NewFramer(cc.bw, cc.br)
 	cc.fr.SetReuseFrames()
+	cc.fr.SetMaxReadFrameSize(defaultFrame)
 	cc.fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	limit := uint32(h.client.cfg.Limits.Head)
 	if limit == 0 {
@@ -200,6 +202,9 @@ func (cc *h2conn) reserve() room {
 // read handles what the server sends, until the connection ends.
 func (cc *h2conn) read() {
 	err := cc.readFrames()
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // io.EOF is the end of an answer that is whole
+	}
 	cc.mu.Lock()
 	if cc.err == nil {
 		cc.err = err
@@ -249,6 +254,9 @@ func (cc *h2conn) readFrames() error {
 					detail = d.Error()
 				}
 				return fmt.Errorf("%s: %w", detail, ce)
+			}
+			if errors.Is(err, http2.ErrFrameTooLarge) {
+				return fmt.Errorf("a frame is too large, or no frame at all: %w", http2.ConnectionError(http2.ErrCodeFrameSize))
 			}
 			return err
 		}

@@ -3,7 +3,6 @@ package upstream
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"golang.org/x/net/http2"
 
@@ -25,8 +24,7 @@ func (s *h2stream) failed(err error) *Error {
 		return e
 	}
 	before := ""
-	switch {
-	case answered:
+	if answered {
 		before = fmt.Sprintf("the answer's body was cut after %d bytes: ", read)
 	}
 	again := func(e *Error, sure bool) *Error {
@@ -47,7 +45,10 @@ func (s *h2stream) failed(err error) *Error {
 			cc.host.fallBack()
 			return again(e, true)
 		}
-		return again(e, stream.Code == http2.ErrCodeRefusedStream)
+		if stream.Code == http2.ErrCodeRefusedStream {
+			return again(e, true)
+		}
+		return e
 	case errors.As(err, &away):
 		words := fmt.Sprintf("%s: %sthe server ended the HTTP/2 connection with GOAWAY %v (%s)", cc.where, before, away.code, codeWords(away.code))
 		if away.debug != "" {
@@ -68,8 +69,8 @@ func (s *h2stream) failed(err error) *Error {
 	if goAway != nil && goAway.code != http2.ErrCodeNo {
 		return fail(capture.StageHTTP, goAway, "%s: %sthe server ended the HTTP/2 connection with GOAWAY %v (%s) %q", cc.where, before, goAway.code, codeWords(goAway.code), goAway.debug)
 	}
-	if errors.Is(err, io.EOF) || before != "" {
-		return again(fail(capture.StageHTTP, err, "%s: %sthe HTTP/2 connection was %s", cc.where, before, plain(err)), false)
+	if answered {
+		return fail(capture.StageHTTP, err, "%s: %sthe HTTP/2 connection was %s", cc.where, before, plain(err))
 	}
 	return again(fail(capture.StageHTTP, err, "%s: the HTTP/2 connection was %s without an answer", cc.where, plain(err)), false)
 }

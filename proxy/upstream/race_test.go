@@ -1,0 +1,6 @@
+//go:build race
+
+package upstream
+
+// raceEnabled says that tests run much slower.
+const raceEnabled = true
