@@ -179,6 +179,9 @@ func FuzzChunked(f *testing.F) {
 		}
 		netBody, err := io.ReadAll(req.Body)
 		if err != nil {
+			if strings.Contains(err.Error(), "suspiciously long trailer") {
+				return // net/http takes what fits its buffer, we what Limits say
+			}
 			t.Fatalf("net/http refuses it: %v", err)
 		}
 		if netRest, _ := io.ReadAll(nr); !bytes.Equal(netBody, body) || !bytes.Equal(netRest, rest) {

@@ -40,7 +40,7 @@ type RequestHead struct {
 // ReadRequestHead reads the head of a request, which no byte of it may be ambiguous in. Empty lines before the request
 // line are passed over (RFC 9112, section 2.2). It returns io.EOF where the client went away between requests, the
 // reader's error where reading failed before the first byte, else a *ParseError. With a ParseError it returns a head
-// too, if the request line was understood, so that what is refused can be recorded.
+// too, if there is a method and a target, so that what is refused can be recorded: nothing else of it is to be used.
 func ReadRequestHead(r *bufio.Reader, l Limits) (*RequestHead, error) {
 	l = l.orDefaults()
 	if err := skipEmptyLines(r); err != nil {
@@ -50,16 +50,15 @@ func ReadRequestHead(r *bufio.Reader, l Limits) (*RequestHead, error) {
 	if err != nil {
 		// The request line may still tell what was asked for.
 		h := &RequestHead{Size: len(raw), Raw: raw}
-		line, _, ok := strings.Cut(raw, "\r\n")
-		if !ok || h.parseLine(line) != nil {
-			h = nil
+		if line, _, ok := strings.Cut(raw, "\n"); ok {
+			_ = h.parseLine(strings.TrimSuffix(line, "\r"))
 		}
-		return h, failed(r, raw, err)
+		return h.orNil(), failed(r, raw, err)
 	}
 	h := &RequestHead{Size: len(raw), Raw: raw}
 	line, rest := cutLine(raw)
 	if err := h.parseLine(line); err != nil {
-		return nil, failed(r, raw, err)
+		return h.orNil(), failed(r, raw, err)
 	}
 	if h.Fields, err = parseFields(rest, l, nil); err != nil {
 		return h, failed(r, raw, err)
@@ -68,6 +67,14 @@ func ReadRequestHead(r *bufio.Reader, l Limits) (*RequestHead, error) {
 		return h, failed(r, raw, err)
 	}
 	return h, nil
+}
+
+// orNil returns nil where nothing was understood.
+func (h *RequestHead) orNil() *RequestHead {
+	if h.Target == "" {
+		return nil
+	}
+	return h
 }
 
 // skipEmptyLines passes over CRLFs, and refuses at once what cannot become a request line, so that a client that speaks
@@ -104,13 +111,14 @@ func (h *RequestHead) parseLine(line string) error {
 	if i < 0 || i == j {
 		return bad("the request line is not method, target and version")
 	}
-	h.Method, h.Target, h.Proto = line[:i], line[i+1:j], line[j+1:]
-	if !isToken(h.Method) {
+	method, target := line[:i], line[i+1:j]
+	if !isToken(method) {
 		return bad("the method is not a token")
 	}
-	if h.Target == "" || !all(h.Target, targetChar) {
+	if target == "" || !all(target, targetChar) {
 		return bad("the request target is empty or has white space or a control character in it")
 	}
+	h.Method, h.Target, h.Proto = method, target, line[j+1:]
 	if !validProto(h.Proto) {
 		return bad("the HTTP version is malformed")
 	}
