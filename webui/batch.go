@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type batchConn struct {
 	mu   sync.Mutex
 	hold bool
 	buf  []byte
+	last atomic.Pointer[time.Time]
 }
 
 // batchMax is how much is gathered.
@@ -40,7 +42,11 @@ func (b *batchConn) Write(p []byte) (int, error) {
 }
 
 func (b *batchConn) write(p []byte) (int, error) {
-	if err := b.Conn.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
+	end := time.Now().Add(sendTimeout)
+	if last := b.last.Load(); last != nil {
+		end = *last
+	}
+	if err := b.Conn.SetWriteDeadline(end); err != nil {
 		return 0, err
 	}
 	return b.Conn.Write(p)
@@ -68,6 +74,13 @@ func (b *batchConn) end() error {
 	defer b.mu.Unlock()
 	b.hold = false
 	return b.push()
+}
+
+// hurry gives what is being written, and all that comes, no longer than d.
+func (b *batchConn) hurry(d time.Duration) {
+	end := time.Now().Add(d)
+	b.last.Store(&end)
+	_ = b.Conn.SetWriteDeadline(end)
 }
 
 // SetWriteDeadline does nothing: each write has its own.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"eaves/capture"
+	"eaves/capture/content"
 )
 
 // body serves a kept body. Whatever it is, a browser is told that it is bytes to save: nothing captured is ever shown by
@@ -42,8 +43,8 @@ func (s *Server) body(w http.ResponseWriter, r *request) error {
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="eaves-%d-%s.bin"`, id, side))
 	var plain io.ReadSeeker = kept
-	if codings, cut := bodyOf(x, side); (decoded || image) && len(codings) > 0 {
-		d := &decodedBody{ctx: r.Context(), kept: kept, codings: codings, cut: cut}
+	if header, cut := bodyOf(x, side); (decoded || image) && len(content.Codings(header)) > 0 {
+		d := &decodedBody{ctx: r.Context(), kept: kept, header: header, cut: cut}
 		defer d.Close()
 		if err := d.check(); err != nil {
 			return err
@@ -74,28 +75,28 @@ func (s *Server) body(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// bodyOf is what one side's header says of its body's codings, and whether the kept body is not all of it.
-func bodyOf(x *capture.Exchange, side capture.Side) (codings []string, cut bool) {
+// bodyOf is the header that one side's body came with, and whether the kept body may not be all of it.
+func bodyOf(x *capture.Exchange, side capture.Side) (h capture.Header, cut bool) {
 	if side == capture.SideRequest {
-		return contentCodings(x.Request.Header), x.Request.Truncated || x.State != capture.StateDone
+		return x.Request.Header, x.Request.Truncated || x.State != capture.StateDone
 	}
 	if x.Response == nil {
 		return nil, false
 	}
-	return contentCodings(x.Response.Header), x.Response.Truncated || x.State != capture.StateDone
+	return x.Response.Header, x.Response.Truncated || x.State != capture.StateDone
 }
 
 // images are the types that a browser can be let show: decoders of pixels, none of documents.
 var images = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/x-icon"}
 
 // imageType looks at the bytes, not at what was claimed of them.
-func imageType(content io.ReadSeeker) (string, error) {
+func imageType(body io.ReadSeeker) (string, error) {
 	head := make([]byte, 512)
-	n, err := io.ReadFull(content, head)
+	n, err := io.ReadFull(body, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return "", err
 	}
-	if _, err := content.Seek(0, io.SeekStart); err != nil {
+	if _, err := body.Seek(0, io.SeekStart); err != nil {
 		return "", err
 	}
 	kind := http.DetectContentType(head[:n])
@@ -109,21 +110,19 @@ func imageType(content io.ReadSeeker) (string, error) {
 
 // servePart answers a request for a part near the beginning without decoding what is behind it.
 func (d *decodedBody) servePart(w http.ResponseWriter, r *request, p part) error {
-	skipped, err := io.CopyN(io.Discard, d, p.first)
-	if err != nil && err != io.EOF {
+	if _, err := d.Seek(p.first, io.SeekStart); err != nil {
 		return err
 	}
 	var buf bytes.Buffer
-	if skipped == p.first {
-		if _, err = io.CopyN(&buf, d, p.last-p.first+1); err != nil && err != io.EOF {
-			return err
-		}
+	// One byte more tells whether the end is near: the whole length is known only if it was met (RFC 9110, 14.4).
+	if _, err := io.CopyN(&buf, d, p.last-p.first+2); err != nil && err != io.EOF {
+		return problem{Status: http.StatusUnprocessableEntity, Parameter: "decoded", Detail: "this body cannot be decoded so far: " + err.Error(), Hint: "ask for it without decoded"}
 	}
-	// The whole length is known only if the end was met (RFC 9110, 14.4).
 	total := "*"
-	if err == io.EOF {
-		total = fmt.Sprint(skipped + int64(buf.Len()))
+	if d.known {
+		total = fmt.Sprint(d.length)
 	}
+	buf.Truncate(int(min(int64(buf.Len()), p.last-p.first+1)))
 	h := w.Header()
 	if buf.Len() == 0 {
 		h.Set("Content-Range", "bytes */"+total)

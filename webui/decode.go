@@ -1,9 +1,6 @@
 package webui
 
 import (
-	"bufio"
-	"compress/gzip"
-	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
@@ -11,83 +8,19 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/zstd"
-
 	"eaves/capture"
+	"eaves/capture/content"
 )
-
-// contentCodings are the codings to undo, in the order in which they were applied.
-func contentCodings(h capture.Header) []string {
-	var codings []string
-	for _, v := range h.Values("Content-Encoding") {
-		for c := range strings.SplitSeq(v, ",") {
-			if c = strings.ToLower(strings.TrimSpace(c)); c != "" && c != "identity" {
-				codings = append(codings, c)
-			}
-		}
-	}
-	return codings
-}
-
-// maxCodings bounds how many codings are undone: each costs memory.
-const maxCodings = 4
-
-// undo undoes codings.
-func undo(r io.Reader, codings []string) (io.Reader, func(), error) {
-	var closers []func()
-	closeAll := func() {
-		for _, c := range closers {
-			c()
-		}
-	}
-	if len(codings) > maxCodings {
-		return nil, nil, fmt.Errorf("%d codings one upon another", len(codings))
-	}
-	for i := len(codings) - 1; i >= 0; i-- {
-		var err error
-		switch codings[i] {
-		case "gzip", "x-gzip":
-			r, err = gzip.NewReader(r)
-		case "deflate":
-			// RFC 9110, 8.4.1.2 means zlib; some senders leave its head out.
-			b := bufio.NewReader(r)
-			if head, _ := b.Peek(2); len(head) == 2 && head[0]&0x0f == 8 && (int(head[0])<<8|int(head[1]))%31 == 0 {
-				r, err = zlib.NewReader(b)
-			} else {
-				r = flate.NewReader(b)
-			}
-		case "br":
-			r = brotli.NewReader(r)
-		case "zstd":
-			var z *zstd.Decoder
-			z, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20), zstd.WithDecoderLowmem(true))
-			if err == nil {
-				closers = append(closers, z.Close)
-				r = z
-			}
-		default:
-			err = fmt.Errorf("the coding %q is not known here", codings[i])
-		}
-		if err != nil {
-			closeAll()
-			return nil, nil, err
-		}
-	}
-	return r, closeAll, nil
-}
 
 // decodedBody is a kept body with its codings undone. Going back means to begin anew.
 type decodedBody struct {
-	ctx     context.Context
-	kept    capture.Body
-	codings []string
+	ctx    context.Context
+	kept   capture.Body
+	header capture.Header
 	// cut says that not all of the body was kept: then the end may come where the coding does not expect it.
 	cut bool
 
-	in    io.Reader
-	close func()
+	in io.ReadCloser
 	// at is where in is, want where the next read is to begin, length the whole once it is known.
 	at, want, length int64
 	known            bool
@@ -95,32 +28,18 @@ type decodedBody struct {
 
 // check looks whether the body can be decoded at all.
 func (d *decodedBody) check() error {
-	if d.kept.Size() == 0 {
-		// An answer to HEAD, or 304, names a coding and has no body.
-		d.known = true
+	var peek [1]byte
+	_, err := d.Read(peek[:])
+	d.want = 0
+	if err == nil || err == io.EOF {
 		return nil
 	}
-	err := d.open()
-	var peek [1]byte
-	if err == nil {
-		_, err = io.ReadFull(d.in, peek[:])
-		if err == io.EOF {
-			err = nil
-		}
-		d.at = 1
+	if d.ctx.Err() != nil {
+		return err
 	}
-	if err != nil && !(d.cut && ended(err)) {
-		return problem{Status: http.StatusUnprocessableEntity, Parameter: "decoded",
-			Detail: fmt.Sprintf("this body cannot be decoded as %s: %v", strings.Join(d.codings, ", "), err), Hint: "ask for it without decoded"}
-	}
-	if err != nil {
-		d.known = true
-	}
-	return nil
+	return problem{Status: http.StatusUnprocessableEntity, Parameter: "decoded",
+		Detail: fmt.Sprintf("this body cannot be decoded as %s: %v", strings.Join(content.Codings(d.header), ", "), err), Hint: "ask for it without decoded"}
 }
-
-// ended says whether an error is that of an input that ends too early.
-func ended(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
 // open begins anew.
 func (d *decodedBody) open() error {
@@ -128,20 +47,20 @@ func (d *decodedBody) open() error {
 	if _, err := d.kept.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	in, done, err := undo(bufio.NewReaderSize(d.kept, 32<<10), d.codings)
+	in, err := content.Decode(d.header, d.kept)
 	if err != nil {
 		return err
 	}
-	d.in, d.close, d.at = in, done, 0
+	d.in, d.at = in, 0
 	return nil
 }
 
 // Close lets go of the decoder; the kept body stays open.
 func (d *decodedBody) Close() {
-	if d.close != nil {
-		d.close()
+	if d.in != nil {
+		d.in.Close()
+		d.in = nil
 	}
-	d.in, d.close = nil, nil
 }
 
 func (d *decodedBody) Read(p []byte) (int, error) {
@@ -163,7 +82,7 @@ func (d *decodedBody) read(p []byte) (int, error) {
 	}
 	n, err := d.in.Read(p)
 	d.at += int64(n)
-	if err != nil && ended(err) && (err == io.EOF || d.cut) {
+	if err == io.EOF || d.cut && errors.Is(err, io.ErrUnexpectedEOF) {
 		d.length, d.known = d.at, true
 		err = io.EOF
 	}
@@ -182,6 +101,9 @@ func (d *decodedBody) reach() error {
 
 // skip decodes and forgets up to a position, or to the end.
 func (d *decodedBody) skip(to int64) error {
+	if d.at >= to {
+		return nil
+	}
 	buf := make([]byte, 32<<10)
 	for d.at < to {
 		if _, err := d.read(buf[:min(int64(len(buf)), to-d.at)]); err != nil {

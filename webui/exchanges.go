@@ -153,6 +153,7 @@ func (s *Server) remove(w http.ResponseWriter, r *request) error {
 	return writeJSON(w, r, http.StatusOK, removed{Removed: n})
 }
 
+// prune removes what is asked for; where nothing is, what the configured retention says.
 func (s *Server) prune(w http.ResponseWriter, r *request) error {
 	var in struct {
 		Filter string `json:"filter"`
@@ -179,9 +180,6 @@ func (s *Server) prune(w http.ResponseWriter, r *request) error {
 			return bad("maxSize", "maxSize is a size in bytes, above 0")
 		}
 		p.MaxSize = *in.MaxSize
-	}
-	if in.Filter == "" && in.OlderThan == nil && in.MaxSize == nil {
-		return bad("body", "say what to remove: filter, olderThan (milliseconds) or maxSize (bytes)")
 	}
 	n, err := s.cfg.Store.Prune(r.Context(), p)
 	if err != nil {

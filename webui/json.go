@@ -8,12 +8,15 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // maxJSON bounds the body of a request that is read into memory, maxOutgoing that of one which carries a body to send.
 const (
 	maxJSON     = 1 << 20
 	maxOutgoing = 64 << 20
+	maxRest     = 16 << 20
+	readTimeout = time.Minute
 )
 
 // writeJSON answers with v.
@@ -35,8 +38,18 @@ func writeJSON(w http.ResponseWriter, r *request, status int, v any) error {
 
 // readJSON reads the request's body into v, strictly: an unknown field is a mistake somebody should hear of. An empty body
 // is allowed where optional.
-func readJSON(w http.ResponseWriter, r *request, limit int64, optional bool, v any) error {
+func readJSON(w http.ResponseWriter, r *request, limit int64, optional bool, v any) (err error) {
 	body := http.MaxBytesReader(w, r.Body, limit)
+	// Reading must not take for ever, and who sends too much should hear so rather than find the connection cut: so a
+	// moderate rest is taken and forgotten.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
+	defer func() {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			_, _ = io.CopyN(io.Discard, r.Body, maxRest)
+		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	}()
 	if r.ContentLength > limit {
 		return &http.MaxBytesError{Limit: limit}
 	}

@@ -2,7 +2,6 @@ package webui
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,9 +14,9 @@ import (
 
 // overrides is what a request to send again changes, or what a composed one consists of.
 type overrides struct {
-	Method  *string         `json:"method"`
-	URL     *string         `json:"url"`
-	Headers *capture.Header `json:"headers"`
+	Method  *string       `json:"method"`
+	URL     *string       `json:"url"`
+	Headers *[]fieldInput `json:"headers"`
 	// Body is text; BodyBase64 takes bytes that are not.
 	Body       *string `json:"body"`
 	BodyBase64 *[]byte `json:"bodyBase64"`
@@ -48,7 +47,8 @@ func (v *overrides) apply(o *Outgoing) error {
 		o.URL, o.Target = u.String(), ""
 	}
 	if v.Headers != nil {
-		for _, f := range *v.Headers {
+		h := header(*v.Headers)
+		for _, f := range h {
 			if !token(f.Name) {
 				return bad("headers", fmt.Sprintf("%q cannot be a header's name (RFC 9110, 5.1)", f.Name))
 			}
@@ -56,7 +56,7 @@ func (v *overrides) apply(o *Outgoing) error {
 				return bad("headers", fmt.Sprintf("the value of %s holds a line break or NUL", f.Name))
 			}
 		}
-		o.Header = *v.Headers
+		o.Header = h
 	}
 	if v.Body != nil && v.BodyBase64 != nil {
 		return bad("bodyBase64", "body and bodyBase64 exclude one another")
@@ -179,33 +179,21 @@ func (s *Server) send(w http.ResponseWriter, r *request, o Outgoing) error {
 	return writeJSON(w, r, http.StatusAccepted, sent{ID: id})
 }
 
-// UnmarshalJSON refuses unknown fields, which a nested decoder would let pass, and fields of a header without a name.
-func (v *overrides) UnmarshalJSON(b []byte) error {
-	type plain overrides
-	var in struct {
-		plain
-		Headers *[]struct {
-			Name  string `json:"name"`
-			Value string `json:"value"`
-			Raw   []byte `json:"raw"`
-		} `json:"headers"`
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
-		return err
-	}
-	*v = overrides(in.plain)
-	if in.Headers != nil {
-		h := make(capture.Header, 0, len(*in.Headers))
-		for _, f := range *in.Headers {
-			value := f.Value
-			if len(f.Raw) > 0 {
-				value = string(f.Raw)
-			}
-			h = append(h, capture.Field{Name: f.Name, Value: value})
+// fieldInput is a header field as it comes in: a value that is not UTF-8 comes as raw.
+type fieldInput struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Raw   []byte `json:"raw"`
+}
+
+func header(in []fieldInput) capture.Header {
+	h := make(capture.Header, 0, len(in))
+	for _, f := range in {
+		value := f.Value
+		if len(f.Raw) > 0 {
+			value = string(f.Raw)
 		}
-		v.Headers = &h
+		h = append(h, capture.Field{Name: f.Name, Value: value})
 	}
-	return nil
+	return h
 }

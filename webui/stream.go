@@ -11,7 +11,6 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"eaves/capture"
 	"eaves/capture/filter"
 )
 
@@ -141,7 +140,10 @@ func (c *console) run(ctx context.Context) {
 	defer c.conn.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := context.AfterFunc(c.s.quit, func() { cancel(errStopping) })
+	stop := context.AfterFunc(c.s.quit, func() {
+		cancel(errStopping)
+		c.out.hurry(goodbyeWithin)
+	})
 	defer stop()
 	var wg sync.WaitGroup
 	for _, work := range []func(context.Context) error{c.listen, c.follow} {
@@ -157,8 +159,6 @@ func (c *console) run(ctx context.Context) {
 			cancel(work(ctx))
 		}()
 	}
-	// A connection that is being written to is cut only by its deadline, so that a good-bye can still be said; one that is
-	// being read from is cut below.
 	err := c.send(ctx)
 	cancel(err)
 	c.goodbye(context.Cause(ctx))
@@ -190,6 +190,10 @@ func (c *console) goodbye(cause error) {
 	default:
 		return
 	}
+	c.out.hurry(goodbyeWithin)
+	if c.out.end() != nil {
+		return
+	}
 	_ = c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, text), time.Now().Add(goodbyeWithin))
 }
 
@@ -197,249 +201,6 @@ func signal(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:
 	default:
-	}
-}
-
-// follow reads the changes and queues what the console is to be told.
-func (c *console) follow(ctx context.Context) error {
-	if err := c.baseline(ctx); err != nil {
-		return err
-	}
-	for {
-		changes, err := c.changes.Next(ctx)
-		var gap *GapError
-		switch {
-		case errors.As(err, &gap):
-			if err := c.bridge(ctx, gap); err != nil {
-				return err
-			}
-		case errors.Is(err, ErrReset):
-			if err := c.startOver(); err != nil {
-				return err
-			}
-		case err != nil:
-			return err
-		}
-		for i := range changes {
-			if err := c.note(ctx, &changes[i]); err != nil {
-				return err
-			}
-		}
-		signal(c.wake)
-	}
-}
-
-// baseline learns which open exchanges match now: those the console may have been shown.
-func (c *console) baseline(ctx context.Context) error {
-	if c.fixed {
-		return nil
-	}
-	open, err := filter.Parse("( " + c.filter.String() + " ) is:open")
-	if err != nil {
-		return fmt.Errorf("asking for open exchanges: %w", err)
-	}
-	page, err := c.s.cfg.Store.List(ctx, Query{Filter: open, Limit: maxShown})
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, x := range page.Exchanges {
-		c.show(x.ID)
-	}
-	if len(page.Exchanges) == maxShown {
-		c.shown = nil
-	}
-	return nil
-}
-
-// show remembers that the console has an open exchange. The lock is held.
-func (c *console) show(id int64) {
-	if c.fixed || c.shown == nil {
-		return
-	}
-	if c.shown[id] = true; len(c.shown) > maxShown {
-		c.shown = nil
-	}
-}
-
-// bridge goes on where the store left changes out.
-func (c *console) bridge(ctx context.Context, gap *GapError) error {
-	// Can what came after the gap's beginning be told from what is kept, so that no deletion is lost?
-	again, err := c.s.cfg.Store.Changes(gap.From)
-	if errors.Is(err, ErrReset) {
-		return c.startOver()
-	}
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	if gap.From < c.live {
-		// A console that is still catching up goes on from there, at its own pace.
-		c.mu.Unlock()
-		c.changes.Close()
-		c.changes = again
-		return nil
-	}
-	again.Close()
-	c.fallBehind()
-	c.read = max(c.read, gap.To)
-	c.live = max(c.live, gap.To)
-	c.mu.Unlock()
-	// Which exchanges have changed meanwhile is not known: whatever is open and matches, the console may have.
-	return c.baseline(ctx)
-}
-
-// startOver goes on from now, and says that nothing the console knows can be relied on.
-func (c *console) startOver() error {
-	now := c.s.cfg.Store.Seq()
-	again, err := c.s.cfg.Store.Changes(now)
-	if err != nil {
-		return err
-	}
-	c.changes.Close()
-	c.changes = again
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.queue.clear()
-	c.reset, c.behind, c.gone = true, false, nil
-	c.read, c.sent, c.live = now, now, now
-	return nil
-}
-
-// fallBehind leaves out what waits and what comes, until the writer has told of it. The lock is held.
-func (c *console) fallBehind() {
-	// Deletions are not left out: what is deleted, no list can tell of.
-	for _, i := range c.queue.items {
-		c.forgetGone(i.ids)
-	}
-	c.queue.clear()
-	c.behind = true
-}
-
-// forgetGone remembers deletions that could not be told. The lock is held.
-func (c *console) forgetGone(ids []int64) {
-	if len(c.gone)+len(ids) > maxGone {
-		c.reset = true
-	}
-	if c.reset {
-		c.gone = nil
-		return
-	}
-	c.gone = append(c.gone, ids...)
-}
-
-// note queues what the console is to be told of one change.
-func (c *console) note(ctx context.Context, ch *capture.Change) error {
-	var show item
-	var matches bool
-	if x := ch.Exchange; x != nil {
-		show = item{seq: ch.Seq, id: x.ID, open: x.State == capture.StateOpen}
-		switch {
-		case c.filter == nil:
-			matches = true
-		case c.filter.NeedsBody():
-			show.ask, matches = true, true
-		default:
-			matches = c.filter.Match(filter.Subject{Exchange: x, Now: c.s.cfg.Now()})
-		}
-		if matches {
-			var err error
-			if show.frame, err = c.s.frames.frame(x); err != nil {
-				return fmt.Errorf("writing exchange %d: %w", x.ID, err)
-			}
-		}
-	}
-	for {
-		c.mu.Lock()
-		if c.queue.bytes < maxQueue || c.behind || ch.Seq > c.live {
-			break
-		}
-		// Catching up is paced by the console; only live changes are left out.
-		c.mu.Unlock()
-		signal(c.wake)
-		select {
-		case <-c.space:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	defer c.mu.Unlock()
-	if ch.MessageOf != 0 {
-		if cursor := c.subs[ch.MessageOf]; cursor != nil {
-			cursor.more = true
-		}
-	}
-	if ch.Seq > c.read {
-		c.read = ch.Seq
-	}
-	if len(ch.Removed) > 0 {
-		c.delete(ch)
-	}
-	switch {
-	case ch.Exchange == nil:
-	case c.behind:
-		// The gap will tell.
-	case matches:
-		c.queue.push(show)
-		if !show.ask {
-			c.shownOrDone(&show)
-		}
-	default:
-		c.hide(show)
-	}
-	if c.queue.bytes >= maxQueue && ch.Seq > c.live {
-		c.fallBehind()
-	}
-	return nil
-}
-
-// shownOrDone remembers what the console has of an exchange: only open ones change, and need to be known. The lock is held.
-func (c *console) shownOrDone(i *item) {
-	if i.open {
-		c.show(i.id)
-	} else if c.shown != nil {
-		delete(c.shown, i.id)
-	}
-}
-
-// hide takes an exchange away that does not match, if the console may have it. The lock is held.
-func (c *console) hide(i item) {
-	if c.mayHave(&i) {
-		i.frame, i.ask = nil, false
-		c.queue.push(i)
-	} else {
-		c.queue.drop(i.id)
-	}
-}
-
-// mayHave says whether the console may have been shown an exchange that does not match now. The lock is held.
-func (c *console) mayHave(i *item) bool {
-	has := !c.fixed && (i.seq <= c.live || c.shown == nil || c.shown[i.id])
-	if c.shown != nil {
-		delete(c.shown, i.id)
-	}
-	return has || c.filter != nil && c.s.edited.contains(i.id)
-}
-
-// delete queues deletions. The lock is held.
-func (c *console) delete(ch *capture.Change) {
-	for _, id := range ch.Removed {
-		c.queue.drop(id)
-		delete(c.subs, id)
-		if c.shown != nil {
-			delete(c.shown, id)
-		}
-	}
-	switch {
-	case c.behind:
-		c.forgetGone(ch.Removed)
-	case len(ch.Removed) > maxGone:
-		// To read everything anew is less than to be told of so many.
-		c.queue.clear()
-		c.reset = true
-	default:
-		c.queue.push(item{seq: ch.Seq, ids: ch.Removed})
 	}
 }
 
