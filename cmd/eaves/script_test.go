@@ -40,9 +40,10 @@ func TestScript(t *testing.T) {
 	bin := httpbin.New()
 	plain := httptest.NewServer(bin)
 	t.Cleanup(plain.Close) // not deferred: the scripts run in parallel, after this function has returned
-	secure := httptest.NewUnstartedServer(bin)
-	secure.EnableHTTP2 = true
-	secure.StartTLS()
+	secure, err := serveTLS(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(secure.Close)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("..", "..", "testdata", "script"),
