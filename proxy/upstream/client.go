@@ -51,6 +51,9 @@ type Client struct {
 	cfg         Config
 	boot        string // makes connection ids unique beyond this process
 	connections atomic.Int64
+	// pingAfter is how long nothing may have come over an HTTP/2 connection before it is asked whether it is alive,
+	// together with the next call; pingTimeout is how long it has to answer.
+	pingAfter, pingTimeout time.Duration
 
 	mu     sync.Mutex
 	hosts  map[key]*host
@@ -81,7 +84,10 @@ func New(cfg Config) *Client {
 	if cfg.MaxIdlePerHost <= 0 {
 		cfg.MaxIdlePerHost = 512
 	}
-	return &Client{cfg: cfg, boot: strconv.FormatInt(time.Now().UnixMilli(), 36), hosts: make(map[key]*host)}
+	return &Client{
+		cfg: cfg, boot: strconv.FormatInt(time.Now().UnixMilli(), 36), hosts: make(map[key]*host),
+		pingAfter: 10 * time.Second, pingTimeout: 5 * time.Second,
+	}
 }
 
 // Do sends a call and returns its answer as soon as the head of it is there. The error is an *Error.

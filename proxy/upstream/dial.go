@@ -64,10 +64,8 @@ func (c *Client) dial(ctx context.Context, host string, port int) (*dialed, *Err
 	targets := make([]netip.AddrPort, len(addrs))
 	for i, a := range addrs {
 		targets[i] = netip.AddrPortFrom(a, uint16(port))
-		if c.cfg.Forbidden != nil {
-			if err := c.cfg.Forbidden(targets[i]); err != nil {
-				return nil, fail(capture.StageRoute, err, "not connecting to %s: %v", named(host, targets[i]), err)
-			}
+		if err := c.forbidden(targets[i]); err != nil {
+			return nil, fail(capture.StageRoute, err, "not connecting to %s: %v", named(host, targets[i]), err)
 		}
 	}
 	start = time.Now()
@@ -77,6 +75,20 @@ func (c *Client) dial(ctx context.Context, host string, port int) (*dialed, *Err
 	}
 	d.conn, d.address, d.connect = conn, address, time.Since(start)
 	return d, nil
+}
+
+// forbidden asks whether an address may be dialled.
+func (c *Client) forbidden(a netip.AddrPort) error {
+	if c.cfg.Forbidden == nil {
+		return nil
+	}
+	switch { // the unspecified address leads to this machine
+	case a.Addr() == netip.IPv4Unspecified():
+		a = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Port())
+	case a.Addr() == netip.IPv6Unspecified():
+		a = netip.AddrPortFrom(netip.IPv6Loopback(), a.Port())
+	}
+	return c.cfg.Forbidden(a)
 }
 
 // named writes an address with the name it belongs to.
@@ -89,13 +101,13 @@ func named(host string, a netip.AddrPort) string {
 
 func (c *Client) resolve(ctx context.Context, host string) ([]netip.Addr, *Error) {
 	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a}, nil
+		return []netip.Addr{a.Unmap()}, nil
 	}
 	ascii, err := asciiHost(host)
 	if err != nil {
 		return nil, fail(capture.StageDNS, err, "%q is not a host name: %s", host, strings.TrimPrefix(err.Error(), "idna: "))
 	}
-	if strings.HasSuffix(strings.TrimSuffix(ascii, "."), ".localhost") { // RFC 6761, 6.3: loopback, whatever DNS says
+	if strings.HasSuffix(strings.ToLower(strings.TrimSuffix(ascii, ".")), ".localhost") { // RFC 6761, 6.3: loopback, whatever DNS says
 		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil
 	}
 	addrs, err := c.cfg.Resolver.LookupNetIP(ctx, "ip", ascii)

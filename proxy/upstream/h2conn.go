@@ -53,6 +53,7 @@ type h2conn struct {
 	host *host
 	fr   *http2.Framer
 	br   *bufio.Reader
+	seen atomic.Int64 // when the last frame came, in Unix nanoseconds
 
 	// Writing. Whoever is the last to write flushes.
 	writers atomic.Int32
@@ -96,6 +97,7 @@ func (h *host) startH2(ctx context.Context, l *link, clear bool, r *Receipt) (*h
 		streams: make(map[uint32]*h2stream), nextID: 1, max: assumedStreams, maxFrame: defaultFrame,
 		window: defaultWindow, sendable: defaultWindow, idleSince: time.Now(),
 	}
+	cc.seen.Store(time.Now().UnixNano())
 	cc.room = sync.NewCond(&cc.mu)
 	cc.fr = http2.NewFramer(cc.bw, cc.br)
 	cc.fr.SetReuseFrames()
@@ -169,6 +171,30 @@ func (cc *h2conn) unlock() error {
 	return err
 }
 
+// errDead says that a connection is open to us, but not to the server.
+var errDead = errors.New("dead: the server did not answer on it any more")
+
+// probe asks whether a connection over which nothing has come for long is alive. The writing lock is held.
+func (cc *h2conn) probe() {
+	c := cc.host.client
+	asked := time.Now()
+	if asked.UnixNano()-cc.seen.Load() < int64(c.pingAfter) {
+		return
+	}
+	_ = cc.fr.WritePing(false, [8]byte{'e', 'a', 'v', 'e', 's'})
+	time.AfterFunc(c.pingTimeout, func() {
+		if cc.seen.Load() > asked.UnixNano() {
+			return
+		}
+		cc.mu.Lock()
+		if cc.err == nil {
+			cc.err = errDead
+		}
+		cc.mu.Unlock()
+		cc.abort()
+	})
+}
+
 // hearOut ends a connection that cannot be written to any more: whoever reads says why, and is given a moment, as the
 // server may have said it.
 func (cc *h2conn) hearOut() {
@@ -208,6 +234,8 @@ func (cc *h2conn) read() {
 	cc.mu.Lock()
 	if cc.err == nil {
 		cc.err = err
+	} else {
+		err = cc.err
 	}
 	streams := make([]*h2stream, 0, len(cc.streams))
 	for _, s := range cc.streams {
@@ -241,6 +269,7 @@ func (h *host) removeH2(cc *h2conn) {
 func (cc *h2conn) readFrames() error {
 	for first := true; ; first = false {
 		f, err := cc.fr.ReadFrame()
+		cc.seen.Store(time.Now().UnixNano())
 		if err != nil {
 			var se http2.StreamError
 			if errors.As(err, &se) {

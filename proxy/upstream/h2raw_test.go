@@ -515,3 +515,22 @@ func TestHTTP2LongHead(t *testing.T) {
 		}
 	}
 }
+
+// A connection that has gone dead in silence is found out, and what may be sent again is.
+func TestHTTP2DeadConnection(t *testing.T) {
+	u := h2Peer(t, func(p *h2peer) {
+		for f := p.next(); f != nil; f = p.next() {
+			p.answer(f.StreamID, fmt.Sprint("connection ", p.n))
+			if p.n == 1 {
+				io.Copy(io.Discard, p.c) // as if a router had forgotten it
+			}
+		}
+	})
+	c := testClient(t, Config{})
+	c.pingAfter, c.pingTimeout = 0, 30*time.Millisecond
+	for i := range 2 {
+		if _, body := mustDo(t, c, h2Call(t, "GET", u+"/")); body != fmt.Sprint("connection ", i+1) {
+			t.Errorf("got %q", body)
+		}
+	}
+}

@@ -102,6 +102,7 @@ func (s *h2stream) open(fields wire.Fields, reused bool) *Error {
 		f.Sent = &Sent{Proto: "HTTP/2", Method: call.Method, Target: call.Target, Authority: authority, Fields: fields, HeadSize: size}
 	})
 	cc.writeHeaders(s.id, maxFrame, !call.hasBody())
+	cc.probe()
 	if err := cc.unlock(); err != nil {
 		cc.hearOut()
 	}

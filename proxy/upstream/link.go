@@ -55,7 +55,7 @@ func (l *link) note(f *Facts, reused bool) {
 
 // connect makes a connection to an origin, with TLS where protos says which protocols to offer. The receipt is filled
 // as it goes.
-func (c *Client) connect(ctx context.Context, k *key, protos []string, sessions tls.ClientSessionCache, r *Receipt) (*link, *Error) {
+func (c *Client) connect(ctx context.Context, k *key, protos []string, m *memory, r *Receipt) (*link, *Error) {
 	origin := joinHostPort(k.host, k.port)
 	route := direct
 	if c.cfg.Route != nil {
@@ -110,7 +110,7 @@ func (c *Client) connect(ctx context.Context, k *key, protos []string, sessions 
 	if c.cfg.Roots != nil {
 		h.roots = c.cfg.Roots(k.host)
 	}
-	conn, receipt, e := c.handshake(ctx, h, l.sock, sessions)
+	conn, receipt, e := c.handshake(ctx, h, l.sock, m)
 	l.ssl, l.tls = time.Since(begin), receipt
 	hop.TLS = receipt
 	r.update(func(f *Facts) { l.note(f, false) })

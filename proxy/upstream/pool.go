@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"crypto/tls"
 	"slices"
 	"sync"
 	"time"
@@ -41,13 +40,12 @@ type host struct {
 	key    key
 	users  int // calls between host and leave; guarded by Client.mu
 
-	sessions tls.ClientSessionCache
-
 	mu      sync.Mutex
 	idle    []*h1conn // oldest first
 	h2      []*h2conn
 	spoken  spoken
 	flight  *flight
+	memory  *memory // of TLS
 	touched time.Time
 	closed  bool
 }
@@ -75,7 +73,7 @@ func (c *Client) host(k key) *host {
 	if h == nil {
 		h = &host{client: c, key: k}
 		if k.scheme == "https" {
-			h.sessions = tls.NewLRUClientSessionCache(sessionsPerHost)
+			h.memory = newMemory()
 		}
 		c.hosts[k] = h
 		if c.timer == nil {
@@ -165,8 +163,8 @@ func (h *host) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.spoken = unknown
-	if h.sessions != nil {
-		h.sessions = tls.NewLRUClientSessionCache(sessionsPerHost)
+	if h.memory != nil {
+		h.memory = newMemory()
 	}
 }
 
@@ -276,7 +274,7 @@ func (h *host) fly(ctx context.Context, call *Call, fl *flight, alone bool) (con
 			protos = protos[:1]
 		}
 	}
-	l, e := h.client.connect(ctx, &h.key, protos, h.sessionCache(), receipt)
+	l, e := h.client.connect(ctx, &h.key, protos, h.remembered(), receipt)
 	if e != nil {
 		if ctx.Err() == nil {
 			fl.err, fl.facts = e, receipt.Snapshot()
@@ -311,10 +309,10 @@ func (h *host) fly(ctx context.Context, call *Call, fl *flight, alone bool) (con
 	return hc, nil
 }
 
-func (h *host) sessionCache() tls.ClientSessionCache {
+func (h *host) remembered() *memory {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.sessions
+	return h.memory
 }
 
 // reserve finds an HTTP/2 connection with room for a stream, and drops those that take no more. h.mu is held.
@@ -353,7 +351,7 @@ func (h *host) getH1(ctx context.Context, call *Call, fresh bool) (hc *h1conn, r
 	if h.key.scheme == "https" {
 		protos = []string{"http/1.1"}
 	}
-	l, e := h.client.connect(ctx, &h.key, protos, h.sessionCache(), call.Receipt)
+	l, e := h.client.connect(ctx, &h.key, protos, h.remembered(), call.Receipt)
 	if e != nil {
 		return nil, false, e
 	}

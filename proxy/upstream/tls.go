@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"eaves/capture"
@@ -38,8 +39,33 @@ type hello struct {
 	verification verification
 }
 
+// memory is what is kept between handshakes of one pool key, and never beyond it.
+type memory struct {
+	sessions tls.ClientSessionCache
+
+	mu    sync.Mutex
+	asked *capture.ClientCertificate // how the last full handshake settled it
+}
+
+func newMemory() *memory { return &memory{sessions: tls.NewLRUClientSessionCache(sessionsPerHost)} }
+
+// remember says of a resumed session what the handshake that began it had settled: a server cannot ask again then.
+func (m *memory) remember(t *capture.TLS) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !t.Resumed {
+		m.asked = t.ClientCertificate
+		return
+	}
+	if m.asked != nil {
+		cc := *m.asked
+		cc.Explanation = "The session was resumed. In the handshake before: " + cc.Explanation
+		t.ClientCertificate = &cc
+	}
+}
+
 // handshake does TLS on raw. The receipt is there also when it fails, as far as it got. raw is closed on failure.
-func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, sessions tls.ClientSessionCache) (*tls.Conn, *capture.TLS, *Error) {
+func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, m *memory) (*tls.Conn, *capture.TLS, *Error) {
 	cfg := &tls.Config{
 		ServerName:         h.serverName,
 		NextProtos:         h.protos,
@@ -59,8 +85,10 @@ func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, sessions
 			}
 			return &tls.Certificate{}, nil
 		},
-		ClientSessionCache: sessions,
-		KeyLogWriter:       c.cfg.KeyLog,
+		KeyLogWriter: c.cfg.KeyLog,
+	}
+	if m != nil {
+		cfg.ClientSessionCache = m.sessions
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
@@ -74,7 +102,11 @@ func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, sessions
 		return nil, receipt, h.explain(ctx, err)
 	}
 	h.state = conn.ConnectionState()
-	return conn, h.receipt(), nil
+	receipt := h.receipt()
+	if m != nil {
+		m.remember(receipt)
+	}
+	return conn, receipt, nil
 }
 
 // receipt is what the handshake came to.

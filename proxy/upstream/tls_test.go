@@ -303,3 +303,71 @@ func TestClientCertificateReceipt(t *testing.T) {
 		}
 	}
 }
+
+// A pooled TLS connection that the server has closed in order is not used again, without anybody waiting on it.
+func TestStaleTLSConnections(t *testing.T) {
+	root := issue(t, nil, ca("Test Root"))
+	pool := x509.NewCertPool()
+	pool.AddCert(root.cert)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{chainOf(issue(t, root, leafFor("s.localhost")))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	closeNow, closed := make(chan struct{}), make(chan struct{})
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				readHead(bufio.NewReader(c))
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+				<-closeNow
+				c.Close()
+				closed <- struct{}{}
+			}()
+		}
+	}()
+	c := testClient(t, Config{Roots: func(string) *x509.CertPool { return pool }})
+	for i := range 3 {
+		call := &Call{Scheme: "https", Host: "s.localhost", Port: l.Addr().(*net.TCPAddr).Port, Method: "POST", Target: "/", Receipt: new(Receipt)}
+		mustDo(t, c, call)
+		f := call.Receipt.Snapshot()
+		if f.Reused || f.TLS.Resumed != (i > 0) || !f.TLS.Verified || f.TLS.ClientCertificate.Verdict != verdictNotRequested {
+			t.Errorf("call %d: got %+v", i, f)
+		}
+		closeNow <- struct{}{}
+		<-closed
+	}
+}
+
+// A session of one identity is never resumed for another, nor are connections shared.
+func TestIdentitiesShareNothing(t *testing.T) {
+	root := issue(t, nil, ca("Test Root"))
+	pool := x509.NewCertPool()
+	pool.AddCert(root.cert)
+	port := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{chainOf(issue(t, root, leafFor("i.localhost")))}, NextProtos: []string{"h2", "http/1.1"}})
+	c := testClient(t, Config{Roots: func(string) *x509.CertPool { return pool }})
+	seen := map[string]string{}
+	for range 2 {
+		for _, who := range []string{"a", "b"} {
+			for _, http2 := range []bool{false, true} {
+				call := &Call{Scheme: "https", Host: "i.localhost", Port: port, Method: "GET", Target: "/", HTTP2: http2, Identity: who, Receipt: new(Receipt)}
+				mustDo(t, c, call)
+				f := call.Receipt.Snapshot()
+				if other, ok := seen[f.Connection]; ok && other != who {
+					t.Errorf("%s and %s share a connection", who, other)
+				}
+				if _, ok := seen[f.Connection]; !ok && f.TLS.Resumed && !http2 {
+					t.Errorf("%s resumed a session at first", who)
+				}
+				seen[f.Connection] = who
+			}
+		}
+	}
+	if len(seen) != 4 {
+		t.Errorf("%d connections", len(seen))
+	}
+}
