@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql/driver"
 	"io"
+	"iter"
+	"math"
 	"strings"
+	"time"
 
 	"eaves/capture"
 	"eaves/capture/filter"
@@ -39,7 +42,10 @@ type Page struct {
 	Total     int64
 }
 
-// List returns a page of summaries.
+// countFor is how long counting may take before a page goes without its total.
+const countFor = 250 * time.Millisecond
+
+// List returns a page of summaries. Total is left out where counting would take long.
 func (s *Store) List(ctx context.Context, q Query) (Page, error) {
 	limit := q.Limit
 	if limit <= 0 {
@@ -47,38 +53,101 @@ func (s *Store) List(ctx context.Context, q Query) (Page, error) {
 	}
 	limit = min(limit, maxLimit)
 	page := Page{Total: -1}
+	now := time.Now()
 	err := s.pool.use(ctx, func(c *conn) error {
-		sel := s.selection(q.Filter)
-		from, where, args := sel.from, sel.where, sel.args
-		order := "x.id DESC"
-		switch {
-		case q.ByChange || q.ChangedAfter != 0:
-			where, order = append(where, "x.seq > ?"), "x.seq"
-			args = append(args, q.ChangedAfter)
-		case q.ByID || q.After != 0:
-			where, order = append(where, "x.id > ?"), "x.id"
-			args = append(args, q.After)
-		}
-		if q.Before != 0 {
-			where = append(where, "x.id < ?")
-			args = append(args, q.Before)
-		}
-		dest := make([]driver.Value, summaryWidth)
-		err := c.each(ctx, "SELECT "+summaryColumns+" FROM "+from+clause(where)+" ORDER BY "+order+" LIMIT ?", named(append(args, limit)), dest, func() error {
-			page.Exchanges = append(page.Exchanges, decodeSummary(dest))
-			return nil
-		})
-		if err != nil || !q.Total {
+		windows, err := s.windows(ctx, c, q)
+		if err != nil {
 			return err
 		}
-		if len(sel.where) == 0 {
+		dest := make([]driver.Value, summaryWidth)
+		for lo, hi := range windows {
+			sel := s.selection(q.Filter, now, lo, hi)
+			where, args, order := sel.where, sel.args, "x.id DESC"
+			if lo != 0 || hi != math.MaxInt64 {
+				where, args = append(where, "x.id >= ?", "x.id <= ?"), append(args, lo, hi)
+			}
+			switch {
+			case q.ByChange || q.ChangedAfter != 0:
+				where, args, order = append(where, "x.seq > ?"), append(args, q.ChangedAfter), "x.seq"
+			case q.ByID || q.After != 0:
+				where, args, order = append(where, "x.id > ?"), append(args, q.After), "x.id"
+			}
+			if q.Before != 0 {
+				where, args = append(where, "x.id < ?"), append(args, q.Before)
+			}
+			err := c.each(ctx, "SELECT "+summaryColumns+" FROM "+sel.from+clause(where)+" ORDER BY "+order+" LIMIT ?", named(append(args, limit-len(page.Exchanges))), dest, func() error {
+				page.Exchanges = append(page.Exchanges, decodeSummary(dest))
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if len(page.Exchanges) == limit {
+				break
+			}
+		}
+		if !q.Total {
+			return nil
+		}
+		if empty(q.Filter) {
 			page.Total = s.count.Load()
 			return nil
 		}
-		page.Total, err = c.integer(ctx, "SELECT count(*) FROM "+sel.from+clause(sel.where), sel.args...)
+		counting, cancel := context.WithTimeout(ctx, countFor)
+		defer cancel()
+		sel := s.selection(q.Filter, now, 0, math.MaxInt64)
+		n, err := c.integer(counting, "SELECT count(*) FROM "+sel.from+clause(sel.where), sel.args...)
+		if err == nil {
+			page.Total = n
+		} else if counting.Err() != nil && ctx.Err() == nil {
+			err = nil
+		}
 		return err
 	})
 	return page, err
+}
+
+// Windows of ids that a search of bodies goes through: a text that is everywhere fills its page from the first one, and
+// only one that is nowhere is asked for in all.
+const (
+	firstWindow = 10_000
+	widen       = 4
+)
+
+// windows returns the ranges of ids to ask for, one after the other.
+func (s *Store) windows(ctx context.Context, c *conn, q Query) (iter.Seq2[int64, int64], error) {
+	one := func(yield func(lo, hi int64) bool) { yield(0, math.MaxInt64) }
+	if empty(q.Filter) || !q.Filter.NeedsBody() || q.ByChange || q.ChangedAfter != 0 {
+		return one, nil
+	}
+	least, err := c.integer(ctx, "SELECT min(id) FROM exchanges")
+	if err != nil {
+		return nil, err
+	}
+	most, err := c.integer(ctx, "SELECT max(id) FROM exchanges")
+	if err != nil {
+		return nil, err
+	}
+	if q.Before != 0 {
+		most = min(most, q.Before-1)
+	}
+	if q.ByID || q.After != 0 {
+		least = max(least, q.After+1)
+		return func(yield func(lo, hi int64) bool) {
+			for lo, width := least, int64(firstWindow); lo <= most; lo, width = lo+width, width*widen {
+				if !yield(lo, min(lo+width-1, most)) {
+					return
+				}
+			}
+		}, nil
+	}
+	return func(yield func(lo, hi int64) bool) {
+		for hi, width := most, int64(firstWindow); hi >= least; hi, width = hi-width, width*widen {
+			if !yield(max(hi-width+1, least), hi) {
+				return
+			}
+		}
+	}, nil
 }
 
 // selection is a filter's part of a statement.
@@ -88,7 +157,8 @@ type selection struct {
 	args  []any
 }
 
-func (s *Store) selection(f *filter.Filter) selection {
+// selection compiles a filter; of bodies it finds those of exchanges with ids from lo to hi.
+func (s *Store) selection(f *filter.Filter, now time.Time, lo, hi int64) selection {
 	sel := selection{from: "exchanges AS x"}
 	if empty(f) {
 		return sel
@@ -96,7 +166,7 @@ func (s *Store) selection(f *filter.Filter) selection {
 	if f.NeedsDetails() {
 		sel.from += " LEFT JOIN details AS d ON d.id = x.id"
 	}
-	where, args := f.SQL(bodySearch{})
+	where, args := f.SQLAt(bodySearch{s.index, lo, hi}, now)
 	sel.where, sel.args = []string{"(" + where + ")"}, args
 	return sel
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"eaves/capture"
@@ -17,7 +18,7 @@ const removeRows = 500
 
 // Delete removes the exchanges that match, but for those that still run. It returns how many.
 func (s *Store) Delete(ctx context.Context, f *filter.Filter) (int64, error) {
-	return s.remove(ctx, s.selection(f))
+	return s.remove(ctx, s.selection(f, time.Now(), 0, math.MaxInt64))
 }
 
 // remove removes what a selection finds, of what was recorded up to now.
@@ -65,6 +66,9 @@ func (s *Store) removeIDs(ctx context.Context, ids []int64) (int64, error) {
 		},
 		after: func() {
 			s.count.Add(-int64(len(removed)))
+			if s.index != nil {
+				s.index.forget(removed)
+			}
 			for _, d := range unused {
 				if err := remove(s.files.path(d)); err != nil {
 					s.health.body(err)
@@ -192,7 +196,7 @@ func (s *Store) Prune(ctx context.Context, p Prune) (PruneResult, error) {
 // pruneAge removes what matches and was recorded longer ago than age. The age of what was imported is that of what was
 // recorded after it.
 func (s *Store) pruneAge(ctx context.Context, f *filter.Filter, age time.Duration) (int64, error) {
-	sel := s.selection(f)
+	sel := s.selection(f, time.Now(), 0, math.MaxInt64)
 	if age > 0 {
 		var boundary int64
 		since := time.Now().Add(-age).UnixMicro()
@@ -359,6 +363,9 @@ type Stats struct {
 	FreeBytes     int64 `json:"freeBytes"`
 	BodyBytes     int64 `json:"bodyBytes"`
 	BodyFiles     int64 `json:"bodyFiles"`
+	// FullText says whether texts of bodies are indexed; Unindexed counts the revisions that still have to be.
+	FullText  bool  `json:"fullText"`
+	Unindexed int64 `json:"unindexed"`
 	// SQLite is the version that is compiled in.
 	SQLite string `json:"sqlite"`
 }
@@ -366,6 +373,10 @@ type Stats struct {
 // Stats returns the store's figures.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	size, err := s.size(ctx)
-	return Stats{Exchanges: s.count.Load(), Open: s.open.n.Load(), Seq: s.Seq(), Queued: int64(s.queue.len()), QueuedBytes: s.queue.bytes.Load(),
-		DatabaseBytes: size.database, FreeBytes: size.free, BodyBytes: size.bodies, BodyFiles: size.files, SQLite: sqliteVersion()}, err
+	stats := Stats{Exchanges: s.count.Load(), Open: s.open.n.Load(), Seq: s.Seq(), Queued: int64(s.queue.len()), QueuedBytes: s.queue.bytes.Load(),
+		DatabaseBytes: size.database, FreeBytes: size.free, BodyBytes: size.bodies, BodyFiles: size.files, SQLite: sqliteVersion()}
+	if s.index != nil {
+		stats.FullText, stats.Unindexed = true, max(stats.Seq-s.index.cursor.Load(), 0)
+	}
+	return stats, err
 }

@@ -100,18 +100,30 @@ func contentHeader(b []byte) capture.Header {
 	return h
 }
 
-// bodySearch asks for bodies in SQL.
-type bodySearch struct{}
+// bodySearch asks for bodies in SQL, of exchanges with ids from lo to hi.
+type bodySearch struct {
+	index  *textIndex // nil: look into all
+	lo, hi int64
+}
 
+// Contains asks the index first, then looks.
 func (b bodySearch) Contains(side capture.Side, needle string) (string, []any) {
-	return b.ask(side, "eaves_body_contains", filter.Fold(needle))
+	needle = filter.Fold(needle)
+	sql, args := b.look(side, "eaves_body_contains", needle)
+	if b.index != nil {
+		if may, mayArgs, ok := b.index.candidates(needle, b.lo, b.hi); ok {
+			return "(" + may + " AND " + sql + ")", append(mayArgs, args...)
+		}
+	}
+	return sql, args
 }
 
+// Matches looks.
 func (b bodySearch) Matches(side capture.Side, pattern string) (string, []any) {
-	return b.ask(side, "eaves_body_matches", pattern)
+	return b.look(side, "eaves_body_matches", pattern)
 }
 
-func (b bodySearch) ask(side capture.Side, function, operand string) (string, []any) {
+func (b bodySearch) look(side capture.Side, function, operand string) (string, []any) {
 	var sides []string
 	var args []any
 	for _, p := range []struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,7 @@ type Store struct {
 	health  health
 	pool    *pool
 	writer  *writer
+	index   *textIndex // nil without FTS5
 
 	checkpoint checkpointer
 
@@ -60,6 +62,7 @@ type Store struct {
 	count   atomic.Int64 // exchanges in the database
 	held    atomic.Int64 // bytes of running exchanges' bodies in memory
 	seq     int64        // the last revision committed; the writer's
+	busy    atomic.Bool  // there is traffic
 	closing atomic.Bool
 	stop    chan struct{} // closed: the writer drains and ends
 	drained chan struct{} // closed: it has
@@ -110,19 +113,29 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		c.Close()
 		return nil, opening(path, err)
 	}
+	if s.index, err = s.openTextIndex(ctx); err != nil && cfg.Log != nil {
+		cfg.Log(err.Error() + "; texts of bodies are searched without it")
+	}
 	s.pool = newPool(readers, s.openReader)
 	s.checkpoint.init()
 	go s.writer.run()
 	go s.checkpoint.run(s)
 	ctx, s.rest = context.WithCancel(context.Background())
 	go s.maintain(ctx, left)
+	if s.index != nil {
+		go s.index.run(ctx)
+	}
 	return s, nil
 }
 
 func (s *Store) path() string { return filepath.Join(s.cfg.Dir, "eaves.db") }
 
 func (s *Store) openReader() (*conn, error) {
-	return newConn(openConn(dsn(s.path(), "mode=ro&_query_only=1&_busy_timeout=10000&_stmt_cache_size=32"), s.functions(), "PRAGMA temp_store = MEMORY"))
+	setup := []string{"PRAGMA temp_store = MEMORY"}
+	if s.index != nil {
+		setup = append(setup, "ATTACH '"+strings.ReplaceAll(dsn(s.index.path, "mode=ro"), "'", "''")+"' AS search")
+	}
+	return newConn(openConn(dsn(s.path(), "mode=ro&_query_only=1&_busy_timeout=10000&_stmt_cache_size=32"), s.functions(), setup...))
 }
 
 // start reads where the last run ended, and ends what it left open.
@@ -219,6 +232,9 @@ func (s *Store) Close(ctx context.Context) error {
 	}
 	close(s.closed)
 	<-s.maintained
+	if s.index != nil {
+		<-s.index.done
+	}
 	s.checkpoint.close()
 	s.pool.close()
 	if cerr := s.writer.close(); err == nil && cerr != nil {

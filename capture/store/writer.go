@@ -44,8 +44,8 @@ type writer struct {
 	logged    int64 // pages in the write-ahead log since the last checkpoint, roughly
 	retryAt   time.Time
 	lastBatch time.Time
-	recent    int  // entries since the last sweep
-	loaded    bool // they were many
+	recent    int          // entries since the last sweep
+	loaded    bool         // they were many
 	busySince atomic.Int64 // microseconds since 1970; 0: not in a commit
 }
 
@@ -91,6 +91,7 @@ func (w *writer) run() {
 		case <-s.queue.wake:
 		case <-ticker.C:
 			now := time.Now()
+			s.busy.Store(w.recent >= busyRows)
 			w.loaded, w.recent = w.recent >= loadedRows, 0
 			for _, r := range s.open.all() {
 				r.sweep(now)

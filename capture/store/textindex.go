@@ -1,0 +1,382 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"eaves/capture/filter"
+)
+
+const (
+	// indexVersion is raised when what is indexed, or how, changes: the index is then made anew.
+	indexVersion = 1
+	// indexedText is how much of one body's text is indexed. Bodies with more are always looked into.
+	indexedText = 1 << 20
+	// indexSlice is how long the indexer works before it looks whether it should rest, indexBatch for how long it
+	// gathers before it commits.
+	indexSlice = 5 * time.Millisecond
+	indexBatch = 500 * time.Millisecond
+	indexRows  = 2000
+	// busyRows is from how many rows in a sweep on the indexer all but rests.
+	busyRows = 50
+	// grams is how many trigrams of a needle are asked for at most.
+	grams = 12
+)
+
+// textIndex finds exchanges whose bodies may contain a text. It is a database of its own, search.db: it can be made anew
+// at any time, its writer is not in the way of the other, and whoever opens eaves.db with a SQLite of their own needs no
+// FTS5 for it.
+//
+// It holds the trigrams of each exchange's text, without their positions: what it finds is looked into before it counts
+// as found. So the index may say too much, but never too little; what it has not seen yet is looked into as well.
+type textIndex struct {
+	store *Store
+	path  string
+	conn  *conn
+	begin, commit, rollback, insert,
+	remove, note, setState *statement
+
+	wake    chan struct{}
+	done    chan struct{}
+	mu      sync.Mutex
+	removed []int64
+	cursor  atomic.Int64 // everything up to this seq has been indexed
+}
+
+// openTextIndex opens or makes the index; nil where SQLite has no FTS5, or the index cannot be had.
+func (s *Store) openTextIndex(ctx context.Context) (*textIndex, error) {
+	if !hasFTS5(ctx, s.writer.conn) {
+		return nil, nil
+	}
+	x := &textIndex{store: s, path: filepath.Join(s.cfg.Dir, "search.db"), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	err := x.open(ctx)
+	if err != nil && classify(err) == troubleCorrupt {
+		// Nothing in it is not in eaves.db.
+		err = x.startOver(ctx)
+	}
+	if err != nil {
+		x.close()
+		return nil, fmt.Errorf("opening the text index: %w", err)
+	}
+	return x, nil
+}
+
+func hasFTS5(ctx context.Context, c *conn) bool {
+	n, err := c.integer(ctx, "SELECT count(*) FROM pragma_module_list WHERE name = 'fts5'")
+	return err == nil && n > 0
+}
+
+const indexSchema = `
+	CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+	CREATE TABLE IF NOT EXISTS partial (id INTEGER PRIMARY KEY) STRICT;
+	CREATE VIRTUAL TABLE IF NOT EXISTS text USING fts5 (body, content = '', contentless_delete = 1, detail = none, tokenize = 'trigram case_sensitive 1');
+`
+
+func (x *textIndex) open(ctx context.Context) error {
+	c, err := newConn(openConn(dsn(x.path, "_busy_timeout=5000&_txlock=immediate"), nil,
+		"PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", "PRAGMA temp_store = MEMORY",
+		"PRAGMA cache_size = -8192", "PRAGMA journal_size_limit = 16777216"))
+	if err != nil {
+		return err
+	}
+	x.conn = c
+	if err := c.script(indexSchema); err != nil {
+		return err
+	}
+	for sql, into := range map[string]**statement{
+		"BEGIN IMMEDIATE": &x.begin, "COMMIT": &x.commit, "ROLLBACK": &x.rollback,
+		"INSERT INTO text (rowid, body) VALUES (?, ?)":                                                        &x.insert,
+		"DELETE FROM text WHERE rowid = ?":                                                                    &x.remove,
+		"INSERT OR IGNORE INTO partial (id) VALUES (?)":                                                       &x.note,
+		"INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value": &x.setState,
+	} {
+		if *into, err = c.prepare(sql); err != nil {
+			return err
+		}
+	}
+	os.Chmod(x.path, 0o600)
+	var dest [1]driver.Value
+	want := fmt.Sprint(indexVersion, " ", x.store.id)
+	err = c.row(ctx, "SELECT value FROM state WHERE key = 'of'", nil, dest[:])
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if asString(dest[0]) != want {
+		// New, or of another store or another eaves.
+		if err := x.clear(); err != nil {
+			return err
+		}
+		return x.setState.with("of", want)
+	}
+	cursor, err := c.integer(ctx, "SELECT value FROM state WHERE key = 'cursor'")
+	x.cursor.Store(cursor)
+	return err
+}
+
+// clear empties the index.
+func (x *textIndex) clear() error {
+	err := x.conn.script("INSERT INTO text (text) VALUES ('delete-all'); DELETE FROM partial;")
+	if err == nil {
+		err = x.setState.with("cursor", int64(0))
+	}
+	if err == nil {
+		x.cursor.Store(0)
+	}
+	return err
+}
+
+// startOver makes the index anew in an empty file.
+func (x *textIndex) startOver(ctx context.Context) error {
+	x.close()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := remove(x.path + suffix); err != nil {
+			return err
+		}
+	}
+	return x.open(ctx)
+}
+
+func (x *textIndex) close() {
+	if x.conn != nil {
+		x.conn.Close()
+		x.conn = nil
+	}
+}
+
+// forget has the index drop exchanges that were removed. What it does not drop does no harm but for its space.
+func (x *textIndex) forget(ids []int64) {
+	x.mu.Lock()
+	x.removed = append(x.removed, ids...)
+	x.mu.Unlock()
+}
+
+// forgetOld forgets what was removed while the index was not told: an earlier run was killed in between.
+func (x *textIndex) forgetOld(ctx context.Context) {
+	least, err := x.store.ids64(ctx, "SELECT min(id) FROM exchanges", nil)
+	if err != nil || len(least) == 0 {
+		return
+	}
+	var old []int64
+	var dest [1]driver.Value
+	x.conn.each(ctx, "SELECT id FROM text_docsize WHERE id < ? LIMIT 1000000", named([]any{least[0]}), dest[:], func() error {
+		old = append(old, asInt(dest[0]))
+		return nil
+	})
+	x.forget(old)
+}
+
+// run is the indexer's goroutine.
+func (x *textIndex) run(ctx context.Context) {
+	defer close(x.done)
+	defer x.close()
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	x.forgetOld(ctx)
+	for {
+		worked, err := x.batch(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			// The store says what is wrong with the disk; what is not indexed is scanned.
+			if classify(err) == troubleCorrupt {
+				err = x.startOver(ctx)
+			}
+			worked = false
+		}
+		if worked && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// batch indexes for a while, in one transaction. It returns whether there may be more.
+func (x *textIndex) batch(ctx context.Context) (worked bool, err error) {
+	x.mu.Lock()
+	removed := x.removed
+	x.removed = nil
+	x.mu.Unlock()
+	from, upTo := x.cursor.Load(), x.store.Seq()
+	if len(removed) == 0 && upTo == from {
+		return false, nil
+	}
+	if x.store.count.Load() == 0 && len(removed) > 0 {
+		return false, x.clear()
+	}
+	if err := x.begin.run(); err != nil {
+		return false, err
+	}
+	defer func() {
+		if err != nil {
+			x.rollback.run()
+		}
+	}()
+	pace := newPace(ctx, x.store)
+	for _, id := range removed {
+		if err := x.drop(id); err != nil {
+			return false, err
+		}
+		pace.rest()
+	}
+	cursor, rows, whole := from, 0, true
+	err = x.store.pool.use(ctx, func(c *conn) error {
+		var dest [9]driver.Value
+		return c.each(ctx, `SELECT x.seq, x.id, x.state, d.req_headers, d.req_file, d.req_body, d.resp_headers, d.resp_file, d.resp_body
+			FROM exchanges AS x LEFT JOIN details AS d ON d.id = x.id WHERE x.seq > ? ORDER BY x.seq LIMIT ?`, named([]any{from, indexRows}), dest[:], func() error {
+			rows++
+			// One that runs is indexed when it has ended, which is another revision.
+			if asString(dest[2]) != "open" {
+				if err := x.add(asInt(dest[1]), dest[3:]); err != nil {
+					return err
+				}
+			}
+			cursor = asInt(dest[0])
+			if !pace.rest() {
+				whole = false
+				return errStop
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return false, err
+	}
+	if whole && rows < indexRows {
+		// Those were all up to then; the last revisions may have been removals and messages.
+		cursor = max(cursor, upTo)
+	}
+	if err = x.setState.with("cursor", cursor); err != nil {
+		return false, err
+	}
+	if err = x.commit.run(); err != nil {
+		return false, err
+	}
+	x.cursor.Store(cursor)
+	return rows > 0, nil
+}
+
+// add indexes one exchange's bodies.
+func (x *textIndex) add(id int64, v []driver.Value) error {
+	var text strings.Builder
+	partial := false
+	for i := 0; i < len(v); i += 3 {
+		t := x.store.bodyText(v[i], v[i+1], v[i+2])
+		if t == "" {
+			continue
+		}
+		if t = folded(t); len(t) > indexedText {
+			t, partial = t[:indexedText], true
+		}
+		if text.Len() > 0 {
+			text.WriteByte('\n')
+		}
+		text.WriteString(t)
+	}
+	if err := x.drop(id); err != nil || text.Len() == 0 {
+		return err
+	}
+	if partial {
+		if err := x.note.with(id); err != nil {
+			return err
+		}
+	}
+	return x.insert.with(id, text.String())
+}
+
+// drop removes an exchange from the index if it is there.
+func (x *textIndex) drop(id int64) error {
+	there, err := x.conn.integer(context.Background(), "SELECT 1 FROM text_docsize WHERE id = ?", id)
+	if err != nil || there == 0 {
+		return err
+	}
+	if err := x.remove.with(id); err != nil {
+		return err
+	}
+	return x.conn.exec("DELETE FROM partial WHERE id = ?", id)
+}
+
+// folded is text as it is indexed and looked up: the tokenizer stops at a NUL.
+func folded(s string) string { return strings.ReplaceAll(filter.Fold(s), "\x00", "\x01") }
+
+// pace has the indexer rest, longer while there is traffic.
+type pace struct {
+	ctx          context.Context
+	store        *Store
+	began, slice time.Time
+}
+
+func newPace(ctx context.Context, s *Store) *pace {
+	now := time.Now()
+	return &pace{ctx, s, now, now}
+}
+
+// rest rests if it is time to. It returns false when the batch should end.
+func (p *pace) rest() bool {
+	now := time.Now()
+	worked := now.Sub(p.slice)
+	if worked < indexSlice {
+		return true
+	}
+	rest := worked / 4
+	if p.store.busy.Load() {
+		rest = worked * 40
+	}
+	select {
+	case <-p.ctx.Done():
+		return false
+	case <-time.After(rest):
+	}
+	p.slice = time.Now()
+	return p.slice.Sub(p.began) < indexBatch
+}
+
+// candidates is a condition on x.id that no exchange fails whose text contains the needle, folded as filters fold. It is
+// limited to ids from lo to hi.
+func (x *textIndex) candidates(needle string, lo, hi int64) (sql string, args []any, ok bool) {
+	match := matchExpression(needle)
+	if match == "" {
+		return "", nil, false
+	}
+	return `x.id IN (SELECT rowid FROM search.text WHERE text MATCH ? AND rowid BETWEEN ? AND ?
+		UNION ALL SELECT id FROM search.partial WHERE id BETWEEN ? AND ?
+		UNION ALL SELECT id FROM exchanges WHERE seq > (SELECT coalesce((SELECT value FROM search.state WHERE key = 'cursor'), 0)) AND id BETWEEN ? AND ?)`,
+		[]any{match, lo, hi, lo, hi, lo, hi}, true
+}
+
+// matchExpression asks FTS5 for trigrams of the needle, "" if it has none.
+func matchExpression(needle string) string {
+	runes := []rune(folded(needle))
+	n := len(runes) - 2
+	if n < 1 {
+		return ""
+	}
+	seen := make(map[string]bool)
+	var terms []string
+	take := min(n, grams)
+	for i := range take {
+		// Evenly over the needle, its end included.
+		at := 0
+		if take > 1 {
+			at = i * (n - 1) / (take - 1)
+		}
+		gram := string(runes[at : at+3])
+		if !seen[gram] {
+			seen[gram] = true
+			terms = append(terms, `"`+strings.ReplaceAll(gram, `"`, `""`)+`"`)
+		}
+	}
+	return strings.Join(terms, " AND ")
+}
