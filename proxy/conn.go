@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"eaves/capture"
+	"eaves/proxy/h2"
 )
 
 // bufferSize is the size of the read and write buffers of a client connection. Bodies larger than it go past them.
@@ -74,6 +75,8 @@ type clientConn struct {
 	busy  atomic.Int64
 	since atomic.Int64 // when the connection last became idle
 	watch watcher
+	// h2 is the HTTP/2 connection that has been begun on top, if one has.
+	h2 atomic.Pointer[h2.Conn]
 	// connect is the CONNECT that goproxy handed over, until the connection goes on with it.
 	connect *http.Request
 }
@@ -115,9 +118,11 @@ func (c *clientConn) setIdle() {
 	c.busy.Store(0)
 }
 
-// closeIfIdle closes a connection on which nothing is under way.
+// closeIfIdle closes a connection on which nothing is under way; HTTP/2 ends with its last stream.
 func (c *clientConn) closeIfIdle() {
-	if c.busy.Load() == 0 {
+	if hc := c.h2.Load(); hc != nil {
+		hc.Shutdown()
+	} else if c.busy.Load() == 0 {
 		c.Close()
 	}
 }
@@ -127,6 +132,10 @@ const watchAfter = 150 * time.Millisecond
 
 // look is what the sweeper does with each connection now and then.
 func (c *clientConn) look(now time.Time) {
+	if hc := c.h2.Load(); hc != nil {
+		hc.CloseIfIdle(now, idleTimeout)
+		return
+	}
 	busy := c.busy.Load()
 	if busy == 0 {
 		if now.UnixNano()-c.since.Load() > int64(idleTimeout) {

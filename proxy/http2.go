@@ -4,155 +4,178 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 
 	"golang.org/x/net/http2"
 
+	"eaves/capture"
+	"eaves/proxy/h2"
 	"eaves/proxy/wire"
 )
 
-// serveHTTP2 serves an HTTP/2 connection until it ends. nc is *tls.Conn inside TLS.
+// serveHTTP2 serves an HTTP/2 connection until it ends.
 func (c *clientConn) serveHTTP2(nc net.Conn) {
-	c.p.h2.ServeConn(nc, &http2.ServeConnOpts{
-		Context:    c.p.quit,
-		BaseConfig: c.p.hs,
-		Handler:    http.HandlerFunc(c.serveStream),
-	})
+	hc := h2.NewConn(nc, h2.Config{Handler: c.serveStream, Malformed: c.refuseStream})
+	c.h2.Store(hc)
+	if c.p.draining.Load() {
+		hc.Shutdown()
+	}
+	hc.Serve(c.p.quit)
 }
 
-// serveStream serves one request of an HTTP/2 connection.
-func (c *clientConn) serveStream(w http.ResponseWriter, r *http.Request) {
-	f := c.p.newFlow(r.Context())
+// streamFlow begins a flow from a stream's head.
+func (c *clientConn) streamFlow(s *h2.Stream) *flow {
+	f := c.p.newFlow(c.p.quit)
 	f.remote, f.clientTLS = c.remote, c.tls
 	f.proto, f.http2 = "HTTP/2", true
 	f.scheme, f.host, f.port, f.name = c.target.scheme, c.target.host, c.target.port, c.target.serverName
-	f.method, f.target, f.authority = r.Method, r.RequestURI, r.Host
-	f.fields = h2Fields(r)
-	f.url = c.urlOf(f.target)
-	out := &response2{w: w, f: f}
-	f.client = out
-	switch {
-	case r.ContentLength > 0:
-		f.framing = wire.Framing{Kind: wire.Length, Length: r.ContentLength}
-	case r.ContentLength < 0:
-		f.framing = wire.Framing{Kind: wire.Chunked}
-	case r.Header.Get("Content-Length") != "":
-		f.framing = wire.Framing{Kind: wire.Length}
+	f.method, f.target, f.authority = s.Method, s.Path, s.Authority
+	f.headSize = s.HeadSize
+	f.fields = joinCookies(s.Fields)
+	if s.Authority != "" && !s.Fields.Has("host") {
+		f.fields = append(wire.Fields{{Name: "host", Value: s.Authority}}, f.fields...)
 	}
-	if f.framing.Kind != wire.None {
-		f.body = r.Body
-		f.trailer = func() wire.Fields { return wire.FromMap(r.Trailer) }
+	f.url = c.urlOf(f.target)
+	return f
+}
+
+// joinCookies puts the crumbs of a cookie together, as whoever is behind HTTP/1 expects them (RFC 9113, 8.2.3).
+func joinCookies(fields wire.Fields) wire.Fields {
+	crumbs := fields.Values("cookie")
+	if len(crumbs) < 2 {
+		return fields
+	}
+	return fields.Set("cookie", strings.Join(crumbs, "; "))
+}
+
+// refuseStream records a request that HTTP/2 does not allow.
+func (c *clientConn) refuseStream(s *h2.Stream, why string) {
+	f := c.streamFlow(s)
+	defer f.finish()
+	if f.method == "" {
+		f.method = "-"
+	}
+	f.client = discardClient{}
+	f.decide()
+	f.begin(f.exchange(f.fields))
+	f.failure = &capture.Error{Stage: capture.StageClient, Message: "the request was refused: " + why}
+}
+
+// serveStream serves one request of an HTTP/2 connection.
+func (c *clientConn) serveStream(s *h2.Stream) {
+	f := c.streamFlow(s)
+	stop := context.AfterFunc(s.Context(), f.cancel)
+	defer stop()
+	w := &response2{s: s, f: f, header: make(http.Header)}
+	f.client = w
+	switch {
+	case s.Bodiless && s.Length == 0:
+		f.framing = wire.Framing{Kind: wire.Length}
+	case s.Bodiless:
+	case s.Length >= 0:
+		f.framing = wire.Framing{Kind: wire.Length, Length: s.Length}
+	default:
+		f.framing = wire.Framing{Kind: wire.Chunked}
+	}
+	if !s.Bodiless {
+		f.body, f.trailer = s, s.Trailer
 	}
 	var err error
 	if f.method == http.MethodConnect {
 		// Inside the tunnel that the client already has, there is no other to open.
-		http.Error(out, "eaves: a CONNECT inside a tunnel is not served", http.StatusBadRequest)
+		http.Error(w, "eaves: a CONNECT inside a tunnel is not served", http.StatusBadRequest)
 	} else {
-		err = f.serveThrough(out)
+		err = f.serveThrough(w)
 	}
-	whole := out.finish() && err == nil
+	if !w.finish() || err != nil {
+		s.Reset(http2.ErrCodeInternal) // a cut answer must not look whole
+	}
 	f.finish()
-	if !whole {
-		panic(http.ErrAbortHandler) // RST_STREAM: a cut answer must not look whole
-	}
-}
-
-// h2Fields are the fields of an HTTP/2 request. Their order is not known any more.
-func h2Fields(r *http.Request) wire.Fields {
-	fields := wire.FromMap(r.Header)
-	out := make(wire.Fields, 0, len(fields)+2)
-	if r.Host != "" {
-		out = append(out, wire.Field{Name: "Host", Value: r.Host})
-	}
-	out = append(out, fields...)
-	if len(r.Trailer) > 0 { // the library has taken the announcement out of the header
-		names := slices.Sorted(maps.Keys(r.Trailer))
-		out = append(out, wire.Field{Name: "Trailer", Value: strings.Join(names, ", ")})
-	}
-	return out
 }
 
 // response2 writes one answer to an HTTP/2 client.
 type response2 struct {
-	w      http.ResponseWriter
-	f      *flow
-	header http.Header
-	began  bool
-	sized  bool
-	err    error
+	s        *h2.Stream
+	f        *flow
+	header   http.Header
+	began    bool
+	bodiless bool
+	over     bool // the answer has ended
+	err      error
 }
 
-func (w *response2) Header() http.Header {
-	if w.header == nil {
-		w.header = make(http.Header)
-	}
-	return w.header
-}
+func (w *response2) Header() http.Header { return w.header }
 
-// WriteHeader writes the head without fields that only HTTP/1 has (RFC 9113, 8.2.2), adding none.
+// WriteHeader writes the head as the origin gave it, without fields that only HTTP/1 has (RFC 9113, 8.2.2).
 func (w *response2) WriteHeader(status int) {
 	if w.began {
 		return
 	}
 	w.began = true
-	h := w.w.Header()
+	origin := w.f.resp != nil && w.f.failure == nil
 	var fields wire.Fields
-	if w.f.resp != nil && w.f.failure == nil {
+	if origin {
 		fields = wire.Merge(w.f.resp.Fields, nil, w.header)
 	} else {
 		fields = wire.FromMap(w.header)
+	}
+	w.bodiless = w.f.method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified
+	framing := wire.Framing{Kind: wire.None}
+	if origin && !w.bodiless {
+		framing = w.f.resp.Framing
 	}
 	var keep wire.Keep
 	if status == http.StatusProxyAuthRequired {
 		keep = wire.KeepProxyAuth
 	}
+	if origin && w.f.resp.Major == 1 && framing.Kind != wire.Length && !w.bodiless {
+		fields = fields.Del("Content-Length") // chunks win over it, and the body may have another length
+	}
 	kept, _ := wire.HopByHop(fields, keep)
-	for _, fl := range kept {
-		key := http.CanonicalHeaderKey(fl.Name)
-		if key == "Content-Length" {
-			// Said once, and only where it is true: the chunks of an HTTP/1 answer win over it.
-			if h[key] != nil || w.f.resp != nil && w.f.resp.Framing.Kind == wire.Chunked {
-				continue
-			}
-			w.sized = true
-		}
-		h[key] = append(h[key], fl.Value)
+	w.fail(w.s.WriteHead(status, lower(kept), w.bodiless))
+	w.over = w.bodiless
+}
+
+// lower gives fields the names HTTP/2 has.
+func lower(fields wire.Fields) wire.Fields {
+	out := make(wire.Fields, len(fields))
+	for i := range fields {
+		out[i] = wire.Field{Name: strings.ToLower(fields[i].Name), Value: fields[i].Value}
 	}
-	// The server library invents these where they are missing.
-	for _, key := range []string{"Date", "Content-Type"} {
-		if _, ok := h[key]; !ok {
-			h[key] = nil
-		}
-	}
-	w.w.WriteHeader(status)
-	if !w.sized {
-		w.Flush() // else the library would say a Content-Length that nobody gave
-	}
+	return out
 }
 
 func (w *response2) Write(p []byte) (int, error) {
 	if !w.began {
 		w.WriteHeader(http.StatusOK)
 	}
-	n, err := w.w.Write(p)
-	if err == http.ErrBodyNotAllowed {
+	if w.err != nil {
+		return 0, w.err
+	}
+	if w.bodiless || len(p) == 0 {
 		return len(p), nil
 	}
-	if err != nil {
-		w.err = err
-	}
+	n, err := w.s.Write(p)
+	w.fail(err)
 	return n, err
 }
 
 // Flush sends what has been written.
 func (w *response2) Flush() {
-	if err := http.NewResponseController(w.w).Flush(); err != nil && w.err == nil {
+	if !w.began {
+		w.WriteHeader(http.StatusOK)
+	}
+	w.fail(w.s.Flush())
+}
+
+func (w *response2) fail(err error) {
+	if err != nil && w.err == nil {
 		w.err = err
+		w.f.noteCut(capture.StageClient, "the client closed the connection before the answer was complete")
+		w.f.cancel()
 	}
 }
 
@@ -164,27 +187,27 @@ func (w *response2) finish() bool {
 	if !w.began {
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.f.resp != nil && w.f.failure == nil && w.f.resp.Trailer != nil {
-		h := w.w.Header()
-		for _, t := range w.f.resp.Trailer() {
-			h[http.TrailerPrefix+http.CanonicalHeaderKey(t.Name)] = append(h[http.TrailerPrefix+http.CanonicalHeaderKey(t.Name)], t.Value)
-		}
+	if w.over {
+		return w.err == nil
 	}
-	return true
+	var trailer wire.Fields
+	if w.f.resp != nil && w.f.failure == nil && w.f.resp.Trailer != nil {
+		kept, _ := wire.HopByHop(w.f.resp.Trailer())
+		trailer = lower(kept)
+	}
+	w.fail(w.s.Close(trailer))
+	return w.err == nil
 }
 
 func (w *response2) informational(status int, _ string, f wire.Fields) error {
-	if w.began || status == http.StatusContinue { // the library says 100 itself, when the body is read
+	if w.began {
 		return nil
 	}
-	h := w.w.Header()
 	kept, _ := wire.HopByHop(f)
-	for _, fl := range kept {
-		h.Add(fl.Name, fl.Value)
+	if err := w.s.WriteHead(status, lower(kept), false); err != nil {
+		return err
 	}
-	w.w.WriteHeader(status)
-	clear(h)
-	return nil
+	return w.s.Flush()
 }
 
 func (w *response2) upgrade(int, string, wire.Fields) (io.ReadWriteCloser, error) {
@@ -192,10 +215,9 @@ func (w *response2) upgrade(int, string, wire.Fields) (io.ReadWriteCloser, error
 }
 
 var (
-	_ client          = (*response1)(nil)
-	_ client          = (*response2)(nil)
-	_ client          = discardClient{}
-	_ context.Context = (*flow)(nil)
+	_ client = (*response1)(nil)
+	_ client = (*response2)(nil)
+	_ client = discardClient{}
 )
 
 // discardClient is the client of a replay: nobody.

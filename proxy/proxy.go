@@ -31,7 +31,6 @@ import (
 	"time"
 
 	"github.com/elazarl/goproxy"
-	"golang.org/x/net/http2"
 
 	"eaves/capture"
 	"eaves/capture/filter"
@@ -100,8 +99,6 @@ type Proxy struct {
 	cfg       Config
 	upstream  *upstream.Client
 	gp        *goproxy.ProxyHttpServer
-	h2        *http2.Server
-	hs        *http.Server // whose end tells HTTP/2 connections to end
 	serverTLS *tls.Config
 	pins      pins
 
@@ -140,7 +137,6 @@ func New(cfg Config) *Proxy {
 		cfg:       cfg,
 		listeners: make(map[net.Listener]netip.AddrPort),
 		conns:     make(map[*clientConn]struct{}),
-		h2:        &http2.Server{MaxConcurrentStreams: 1000, MaxUploadBufferPerStream: 1 << 20, MaxUploadBufferPerConnection: 4 << 20},
 	}
 	p.quit, p.kill = context.WithCancel(context.Background())
 	p.upstream = upstream.New(upstream.Config{
@@ -152,10 +148,6 @@ func New(cfg Config) *Proxy {
 	})
 	p.gp = p.router()
 	p.serverTLS = p.tlsConfig()
-	p.hs = &http.Server{ErrorLog: p.logger()}
-	if err := http2.ConfigureServer(p.hs, p.h2); err != nil {
-		p.cfg.Log(fmt.Sprintf("preparing HTTP/2: %v", err))
-	}
 	return p
 }
 
@@ -261,7 +253,6 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 		c.closeIfIdle()
 	}
 	p.mu.Unlock()
-	_ = p.hs.Shutdown(ctx) // it has no listeners: this sends GOAWAY on HTTP/2 connections
 	done := make(chan struct{})
 	go func() { p.flows.Wait(); close(done) }()
 	var err error
