@@ -165,28 +165,37 @@ func (c *Client) Close() {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	hosts := make([]*host, 0, len(c.hosts))
-	for _, h := range c.hosts {
-		hosts = append(hosts, h)
-	}
 	c.mu.Unlock()
-	for _, h := range hosts {
+	for _, h := range c.all() {
 		h.close()
 	}
 }
 
-// CloseIdle closes connections that nobody uses: after a change of trust, for instance.
+// CloseIdle closes connections that nobody uses, and forgets TLS sessions: after a change of trust, for instance.
 func (c *Client) CloseIdle() {
+	for _, h := range c.dropIdle() {
+		h.forget()
+	}
+}
+
+// dropIdle closes connections that nobody uses, and returns the hosts.
+func (c *Client) dropIdle() []*host {
+	hosts := c.all()
+	for _, h := range hosts {
+		h.sweep(time.Now().Add(c.cfg.IdleTimeout))
+	}
+	return hosts
+}
+
+// all returns the hosts there are.
+func (c *Client) all() []*host {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	hosts := make([]*host, 0, len(c.hosts))
 	for _, h := range c.hosts {
 		hosts = append(hosts, h)
 	}
-	c.mu.Unlock()
-	for _, h := range hosts {
-		h.sweep(time.Now().Add(c.cfg.IdleTimeout))
-		h.forget()
-	}
+	return hosts
 }
 
 // Tunnel connects to host:port for bytes that nobody looks at.

@@ -27,7 +27,9 @@ const (
 var (
 	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 8<<10) }}
 	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }}
-	pieces  = sync.Pool{New: func() any { return new([copySize]byte) }}
+	// bodies are writers that take a whole piece of a body with its chunk line, so that it goes out in one write.
+	bodies = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, copySize+64) }}
+	pieces = sync.Pool{New: func() any { return new([copySize]byte) }}
 )
 
 // h1conn is a connection that speaks HTTP/1. One exchange at a time has it to itself.
@@ -40,14 +42,34 @@ type h1conn struct {
 }
 
 func newH1(h *host, l *link) *h1conn {
-	hc := &h1conn{link: l, host: h, br: readers.Get().(*bufio.Reader), bw: writers.Get().(*bufio.Writer)}
-	hc.br.Reset(l)
-	hc.bw.Reset(l)
+	hc := &h1conn{link: l, host: h}
+	hc.wake()
 	return hc
+}
+
+// wake gives the connection its buffers.
+func (hc *h1conn) wake() {
+	if hc.br == nil {
+		hc.br, hc.bw = readers.Get().(*bufio.Reader), writers.Get().(*bufio.Writer)
+		hc.br.Reset(hc.link)
+		hc.bw.Reset(hc.link)
+	}
+}
+
+// rest takes them from it, as long as it is idle.
+func (hc *h1conn) rest() {
+	if hc.br != nil && hc.br.Buffered() == 0 {
+		hc.br.Reset(nil)
+		hc.bw.Reset(nil)
+		readers.Put(hc.br)
+		writers.Put(hc.bw)
+		hc.br, hc.bw = nil, nil
+	}
 }
 
 // alive says whether an idle connection can be used: it is open, and nothing has come that nobody asked for.
 func (hc *h1conn) alive() bool {
+	hc.wake()
 	hc.sock.probe = true
 	_, err := hc.br.Peek(1)
 	hc.sock.probe = false
@@ -57,11 +79,7 @@ func (hc *h1conn) alive() bool {
 // close ends a connection that nobody uses.
 func (hc *h1conn) close() {
 	hc.Close()
-	hc.br.Reset(nil)
-	hc.bw.Reset(nil)
-	readers.Put(hc.br)
-	writers.Put(hc.bw)
-	hc.br, hc.bw = nil, nil
+	hc.rest()
 }
 
 // exchange is one request and its answer on an HTTP/1 connection. It is the answer's body.
@@ -113,7 +131,7 @@ func (hc *h1conn) roundTrip(ctx context.Context, call *Call, reused bool) (*Resp
 		x.sentAt = time.Now()
 	case call.atHand():
 		begunBody = true
-		err = x.copyBody()
+		err = x.copyBody(hc.bw)
 		x.sentAt = time.Now()
 	default:
 		if err = hc.bw.Flush(); err == nil {
@@ -237,7 +255,11 @@ func equal(name, lower string) bool {
 
 // send sends the body beside the answer.
 func (x *exchange) send() {
-	err := x.copyBody()
+	w := bodies.Get().(*bufio.Writer)
+	w.Reset(x.hc.link)
+	err := x.copyBody(w)
+	w.Reset(nil)
+	bodies.Put(w)
 	x.mu.Lock()
 	x.sending = false
 	x.sentAt = time.Now()
@@ -276,9 +298,9 @@ func (x *exchange) deadline(d time.Duration) {
 }
 
 // copyBody writes the body as it comes, flushing whenever nothing more is at hand.
-func (x *exchange) copyBody() error {
+func (x *exchange) copyBody(w *bufio.Writer) error {
 	body := x.call.Body
-	bw := wire.NewBodyWriter(x.hc.bw, x.call.Framing)
+	bw := wire.NewBodyWriter(w, x.call.Framing)
 	hand, _ := body.(interface{ Buffered() int })
 	p := pieces.Get().(*[copySize]byte)
 	defer pieces.Put(p)

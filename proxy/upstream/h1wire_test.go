@@ -8,7 +8,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -471,4 +474,32 @@ func TestIPv6(t *testing.T) {
 	if ip := call.Receipt.Snapshot().ServerIP; ip != "::1" {
 		t.Errorf("got %s", ip)
 	}
+}
+
+// Where no more files can be opened, idle connections make room.
+func TestOutOfFiles(t *testing.T) {
+	var full atomic.Bool
+	c := testClient(t, Config{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if full.CompareAndSwap(true, false) {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("socket", syscall.EMFILE)}
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}})
+	gone := make(chan struct{})
+	u := rawServer(t, func(c net.Conn, br *bufio.Reader) {
+		readHead(br)
+		io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+		br.ReadByte()
+		close(gone)
+	})
+	mustDo(t, c, callTo(t, "GET", u+"/"))
+	full.Store(true)
+	mustDo(t, c, callTo(t, "GET", answers(t, "HTTP/1.1 204 No Content\r\n\r\n", false)+"/"))
+	select {
+	case <-gone:
+	case <-time.After(limit):
+		t.Error("the idle connection is still open")
+	}
+	full.Store(true)
+	mustDo(t, c, callTo(t, "GET", answers(t, "HTTP/1.1 204 No Content\r\n\r\n", false)+"/"))
 }

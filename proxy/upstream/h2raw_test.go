@@ -124,6 +124,10 @@ func TestHTTP2Faults(t *testing.T) {
 			}
 		}), []string{`status "102"`}},
 		{"upper case", first(func(p *h2peer, id uint32) { p.headers(id, true, ":status", "200", "Upper", "x") }), []string{"broke HTTP/2", "PROTOCOL_ERROR"}},
+		{"two lengths", first(func(p *h2peer, id uint32) {
+			p.headers(id, false, ":status", "200", "content-length", "1", "content-length", "2")
+		}), []string{"Content-Length is not one number"}},
+		{"no length", first(func(p *h2peer, id uint32) { p.headers(id, false, ":status", "200", "content-length", "+5") }), []string{"Content-Length is not one number"}},
 		{"data first", first(func(p *h2peer, id uint32) { p.fr.WriteData(id, true, []byte("x")) }), []string{"data came before"}},
 		{"unknown stream", first(func(p *h2peer, id uint32) { p.headers(id+2, true, ":status", "200") }), []string{"does not exist"}},
 		{"push", first(func(p *h2peer, id uint32) {

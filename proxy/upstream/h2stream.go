@@ -148,6 +148,11 @@ func (s *h2stream) gotHeaders(f *http2.MetaHeadersFrame) {
 			s.abort(http2.ErrCodeProtocol, &protocolError{http2.ErrCodeProtocol, fmt.Sprintf("a head with the status %q cannot stand there", status)})
 			return
 		}
+		if _, ok := contentLength(fieldsOf(f)); !ok {
+			s.mu.Unlock()
+			s.abort(http2.ErrCodeProtocol, &protocolError{http2.ErrCodeProtocol, "its Content-Length is not one number"})
+			return
+		}
 		if !informational {
 			s.answered, s.at = true, time.Now()
 		}
@@ -242,9 +247,7 @@ func (s *h2stream) answer(status int, f *http2.MetaHeadersFrame) *Response {
 		resp.HeadSize += len(resp.Fields[i].Name) + len(resp.Fields[i].Value) + 4
 	}
 	resp.HeadSize += len(":status") + 3 + 4
-	if n, ok := contentLength(resp.Fields); ok {
-		s.remaining = n
-	}
+	s.remaining, _ = contentLength(resp.Fields)
 	switch {
 	case s.call.Method == "HEAD" || status == 204 || status == 304:
 		s.remaining = -1
@@ -261,20 +264,21 @@ func (s *h2stream) answer(status int, f *http2.MetaHeadersFrame) *Response {
 	return resp
 }
 
-// contentLength is what the fields say of the body's length, if they say one thing.
+// contentLength is what the fields say of the body's length, -1 where they say nothing. Saying two things, or none that
+// is a number, makes an answer malformed (RFC 9113, 8.1.1).
 func contentLength(f wire.Fields) (int64, bool) {
-	length, said := int64(0), false
+	length := int64(-1)
 	for i := range f {
 		if f[i].Name != "content-length" {
 			continue
 		}
 		n, err := strconv.ParseUint(f[i].Value, 10, 63)
-		if err != nil || said && int64(n) != length {
-			return 0, false
+		if err != nil || length >= 0 && int64(n) != length {
+			return -1, false
 		}
-		length, said = int64(n), true
+		length = int64(n)
 	}
-	return length, said
+	return length, true
 }
 
 func (s *h2stream) trailers() wire.Fields {

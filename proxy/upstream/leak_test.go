@@ -117,7 +117,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 					call.Target = "/cut"
 				case 4:
 					call.Target = "/early"
-					call.withChunks(io.LimitReader(&repeat{block: make([]byte, 1000)}, 1<<20))
+					call.withChunks(io.LimitReader(&repeat{block: make([]byte, 1000)}, 400<<10))
 				case 5: // nobody reads the answer
 					call.withBody(strings.Repeat("x", 100_000))
 					if resp, err := c.Do(ctx, call); err == nil {

@@ -3,10 +3,12 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"eaves/capture"
@@ -69,6 +71,10 @@ func (c *Client) connect(ctx context.Context, k *key, protos []string, m *memory
 	}
 	begin := time.Now()
 	d, e := c.dial(ctx, k.host, k.port)
+	if e != nil && outOfFiles(e) {
+		c.dropIdle() // idle connections are worth less than a call
+		d, e = c.dial(ctx, k.host, k.port)
+	}
 	if e != nil {
 		took := since(begin)
 		r.update(func(f *Facts) {
@@ -119,4 +125,10 @@ func (c *Client) connect(ctx context.Context, k *key, protos []string, m *memory
 	}
 	l.Conn, l.protocol = conn, receipt.ALPN
 	return l, nil
+}
+
+// outOfFiles says whether a call failed because this process may not open more files.
+func outOfFiles(e *Error) bool {
+	// The resolver hands on only the words.
+	return errors.Is(e.Cause, syscall.EMFILE) || errors.Is(e.Cause, syscall.ENFILE) || e.Cause != nil && strings.Contains(e.Cause.Error(), "too many open files")
 }

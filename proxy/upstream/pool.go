@@ -94,14 +94,8 @@ func (c *Client) leave(h *host) {
 
 // sweep closes what was idle for too long or has died, and forgets hosts that nobody asks any more.
 func (c *Client) sweep() {
-	c.mu.Lock()
-	hosts := make([]*host, 0, len(c.hosts))
-	for _, h := range c.hosts {
-		hosts = append(hosts, h)
-	}
-	c.mu.Unlock()
 	now := time.Now()
-	for _, h := range hosts {
+	for _, h := range c.all() {
 		if empty := h.sweep(now); !empty {
 			continue
 		}
@@ -130,6 +124,7 @@ func (h *host) sweep(now time.Time) (empty bool) {
 	kept := make([]*h1conn, 0, len(idle))
 	for _, hc := range idle {
 		if now.Sub(hc.idleSince) < h.client.cfg.IdleTimeout && hc.alive() {
+			hc.rest()
 			kept = append(kept, hc)
 		} else {
 			hc.close()
