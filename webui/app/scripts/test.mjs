@@ -18,7 +18,7 @@ try {
     outExtension: { '.js': '.mjs' }, packages: 'external', jsx: 'automatic', jsxImportSource: 'preact', logLevel: 'warning',
   })
   const built = (await readdir(out)).map((f) => join(out, f))
-  const run = spawnSync(process.execPath, ['--test', `--test-concurrency=${kind === 'browser' ? 1 : 2}`, ...built], { stdio: 'inherit', cwd: app })
+  const run = spawnSync(process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${kind === 'browser' ? 1 : 2}`, ...built], { stdio: 'inherit', cwd: app })
   process.exitCode = run.status ?? 1
 } finally {
   await rm(out, { recursive: true, force: true })

@@ -30,7 +30,7 @@ export function nature(type: string, head: Uint8Array): Nature {
   const charset = parameter(type, 'charset').toLowerCase()
   const image = images.has(kind) ? kind : imageOf(head)
   const looks: Look[] = []
-  const text = image === 'image/svg+xml' || (image === '' && isText(head, charset))
+  const text = image === 'image/svg+xml' || (image === '' && isText(head, charset, kind.startsWith('text/')))
   if (image && (image === 'image/svg+xml' || imageOf(head) === image || kind === image)) looks.push('image')
   if (text) {
     if (/[/+]json$|ndjson|json-seq/.test(kind) || kind === 'application/json') looks.push('json')
@@ -65,8 +65,8 @@ function sniff(head: Uint8Array): Look | undefined {
   return undefined
 }
 
-/** isText says whether bytes read as text: a known charset, or UTF-8 with few characters that no text has. */
-export function isText(head: Uint8Array, charset: string): boolean {
+/** isText says whether bytes read as text: declared as such or in UTF-8, with few characters that no text has. */
+export function isText(head: Uint8Array, charset: string, declared = false): boolean {
   if (/^utf-?16/.test(charset)) return true
   let odd = 0
   const n = Math.min(head.length, 4096)
@@ -76,7 +76,7 @@ export function isText(head: Uint8Array, charset: string): boolean {
     if (c < 9 || (c > 13 && c < 32 && c !== 27)) odd++
   }
   if (odd * 20 > n) return false
-  if (charset && charset !== 'utf-8') return true
+  if (declared || (charset && charset !== 'utf-8')) return true
   // A few broken bytes are a flaw of a text; many are no text.
   const decoded = new TextDecoder().decode(head.subarray(0, n))
   let broken = 0

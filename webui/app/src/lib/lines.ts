@@ -130,7 +130,7 @@ export function jsonLines(b: Uint8Array): Lines {
       }
       if (c !== inside) return fail(i, `a comma or ${inside === C.CloseBrace ? '}' : ']'} should stand here`)
     }
-    if (inside !== 0 && c === inside) {
+    if (inside !== 0 && c === inside && keyEnd === 0) {
       const line = open.pop()!
       kinds.pop()
       if (line === out.count - 1) {
@@ -162,6 +162,7 @@ export function jsonLines(b: Uint8Array): Lines {
       afterValue = false
     } else {
       let end: number
+      if (c === inside) return fail(i, 'a value should stand here')
       if (c === C.Quote) {
         end = stringEnd(b, i)
         if (end < 0) return fail(i, 'this string does not end')

@@ -70,8 +70,10 @@ export function story(x: Exchange, now: number): string {
   const r = x.response
   if (x.kind === 'tunnel') return tunnel(x, where, took)
   if (x.state === 'failed') {
-    const got = r ? ` after ${r.status} had been answered` : ''
-    return `${x.request.method} to ${where} failed${got} after ${took}${x.error ? `, at the stage “${stageName(x.error.stage)}”: ${x.error.message}` : ''}.`
+    const own = r && x.answeredBy === 'eaves'
+    const got = r && !own && r.status > 0 ? `, after ${r.status} had been answered` : ''
+    const told = own ? ` The client was told ${r.status} by eaves.` : ''
+    return `${x.request.method} to ${where} failed after ${took}${got}${x.error ? `. ${capital(stageName(x.error.stage))}: ${x.error.message}` : ''}.${told}`
   }
   if (!r || r.status === 0) return `${x.request.method} was sent to ${where}; no answer yet, for ${took}.`
   if (x.kind === 'websocket' && r.status < 400) {
@@ -83,9 +85,9 @@ export function story(x: Exchange, now: number): string {
   const who = by ? `${by} (not ${where}) answered` : `${where} answered`
   const text = r.statusText ? `${r.status} ${visible(r.statusText)}` : String(r.status)
   const body = r.bodySize > 0 ? `, ${size(r.bodySize)}${article(typeName(r.content.mimeType))}` : ', without a body'
-  if (x.state === 'open') return `${capital(who)} ${text} and is still sending: ${size(Math.max(r.bodySize, 0))} in ${took}.`
+  if (x.state === 'open') return `${by ? capital(who) : who} ${text} and is still sending: ${size(Math.max(r.bodySize, 0))} in ${took}.`
   const events = x.messages > 0 ? ` and ${plain(x.messages, 'event')}` : ''
-  return `${capital(who)} ${text} in ${took}${body}${events}${r.httpVersion ? `, over ${version(r.httpVersion)}${scheme === 'https' ? ' and TLS' : ''}` : ''}.`
+  return `${by ? capital(who) : who} ${text} in ${took}${body}${events}${r.httpVersion ? `, over ${version(r.httpVersion)}${scheme === 'https' ? ' and TLS' : ''}` : ''}.`
 }
 
 function tunnel(x: Exchange, where: string, took: string): string {
@@ -105,7 +107,7 @@ function plain(n: number, one: string): string {
 }
 
 function capital(s: string): string {
-  return s.startsWith('a ') || s.startsWith('eaves') ? s[0]!.toUpperCase() + s.slice(1) : s
+  return s.slice(0, 1).toUpperCase() + s.slice(1)
 }
 
 export interface Phase {

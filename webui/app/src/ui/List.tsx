@@ -276,7 +276,7 @@ function Row({ x, y, height, index, selected, leaving, time, now, onSelect }: Ro
     >
       <span role="gridcell" class="c-status">
         <Sign of={kind} /><span>{statusText(x)}</span>
-        {kind !== 'failed' && kind !== 'open' && kind !== 'tunnel' && <span class="offscreen">{outcomeName[kind]}</span>}
+        {outcomeName[kind] !== statusText(x) && <span class="offscreen">{outcomeName[kind]}</span>}
       </span>
       <span role="gridcell" class="c-method">{visible(x.request.method)}</span>
       <span role="gridcell" class="c-host" title={visible(host)}><Text text={host} /></span>

@@ -29,8 +29,9 @@ export function VirtualRows({ rows, rowHeight, label, class: name = '', children
   useEffect(() => {
     const el = box.current!
     const measure = () => {
+      if (!probe.current) return
       setSize({ height: el.clientHeight, width: el.clientWidth })
-      const ch = probe.current!.getBoundingClientRect().width / 20
+      const ch = probe.current.getBoundingClientRect().width / 20
       if (onColumns && ch > 0 && el.clientWidth > 0) onColumns(Math.max(20, Math.floor((el.clientWidth - gutter(el)) / ch)))
     }
     const observer = new ResizeObserver(measure)

@@ -45,6 +45,6 @@ export function Sign({ of }: { of: Outcome }) {
 }
 
 export const outcomeName: Record<Outcome, string> = {
-  open: 'under way', ok: 'success', info: 'informational', redirect: 'redirect', client: 'client error', server: 'server error',
+  open: 'open', ok: 'success', info: 'informational', redirect: 'redirect', client: 'client error', server: 'server error',
   failed: 'failed', tunnel: 'tunnel', switched: 'WebSocket',
 }

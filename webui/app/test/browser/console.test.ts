@@ -156,7 +156,7 @@ describe('the console', () => {
     await eaves.get(dead.url + '/nobody')
     const r = row(page, '/nobody')
     await r.waitFor()
-    assert.match(await r.innerText(), /failed/)
+    assert.match((await r.locator('.c-status').textContent())!, /failed/)
     assert.match(await r.locator('.cause').innerText(), /connection: .*refused/)
     await r.click()
     const failure = page.locator('.failure')
@@ -223,9 +223,9 @@ describe('the console', () => {
 
   test('headers are shown as on the wire: order, case and repetition', async () => {
     await pick('/json?first=1', 'Headers')
-    const names = await page.locator('.fields').nth(1).locator('th').allInnerTexts()
+    const names = await page.getByRole('table', { name: 'Response', exact: true }).locator('th').allInnerTexts()
     assert.deepEqual(names.slice(0, 3), ['Content-Type', 'X-Order-B', 'x-order-a'])
-    assert.match(await page.locator('.startline').nth(1).innerText(), /HTTP\/1.1 200 OK/)
+    assert.match(await page.locator('.startline').last().innerText(), /HTTP\/1.1 200 OK/)
   })
 
   test('JSON is laid out, exact, and folds', async () => {
@@ -277,7 +277,7 @@ describe('the console', () => {
     await pick('/png', 'Body')
     await page.getByText('10 × 10').waitFor()
     await pick('/bytes', 'Body')
-    await page.getByText('00 01 02 03').waitFor()
+    await page.getByText('00 01 02 03').first().waitFor()
     await pick('/latin', 'Body')
     await page.getByText('café').waitFor()
   })
@@ -291,10 +291,10 @@ describe('the console', () => {
     })
     await row(page, '/upload').waitFor()
     await pick('/form', 'Body')
-    await page.getByRole('button', { name: 'Request' }).click()
+    await page.getByRole('button', { name: 'Request', exact: true }).click()
     assert.match(await page.getByRole('table', { name: 'Form fields' }).innerText(), /name\s*Ada Lovelace\s*note\s*a&b/)
     await pick('/upload', 'Body')
-    await page.getByRole('button', { name: 'Request' }).click()
+    await page.getByRole('button', { name: 'Request', exact: true }).click()
     const parts = page.getByRole('region', { name: 'Parts' })
     assert.match(await parts.innerText(), /title[\s\S]*Hello[\s\S]*file · a\.txt[\s\S]*file content/)
   })
@@ -451,10 +451,10 @@ describe('the console', () => {
   test('recording is switched off and on', async () => {
     const button = page.getByRole('switch')
     await button.click()
-    await page.getByText('Paused').waitFor()
+    await page.locator('.record', { hasText: 'Paused' }).waitFor()
     assert.deepEqual(await eaves.api('/recording'), { recording: false })
     await button.click()
-    await page.getByText('Recording', { exact: true }).waitFor()
+    await page.locator('.record', { hasText: 'Recording' }).waitFor()
   })
 
   test('rules are added, switched and removed', async () => {

@@ -1,0 +1,190 @@
+// Captures are hostile: whatever they hold is shown, never obeyed, and never holds up the page.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { browser, Eaves, open, origin, row, until, type Origin } from '../real.ts'
+
+const script = `<script>window.hacked=1</script><img src=x onerror="window.hacked=1"><svg onload="window.hacked=1">`
+let eaves: Eaves
+let plain: Origin
+let chrome: Browser
+let context: BrowserContext
+let page: Page
+let errors: string[]
+
+before(async () => {
+  plain = await origin((q, a) => {
+    q.resume()
+    const path = q.url!.split('?')[0]
+    if (path === '/page') {
+      a.writeHead(200, { 'Content-Type': 'text/html', 'X-Evil': script, 'X-Bidi': Buffer.from('user\u202egnp.exe').toString('latin1') })
+      return void a.end(`<!doctype html><html><body>${script}<a href="javascript:window.hacked=1">x</a></body></html>`)
+    }
+    if (path === '/svg') {
+      a.writeHead(200, { 'Content-Type': 'image/svg+xml' })
+      return void a.end('<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><script>parent.hacked=1;window.hacked=1</script><rect width="20" height="20"/></svg>')
+    }
+    if (path === '/json') {
+      a.writeHead(200, { 'Content-Type': 'application/json' })
+      return void a.end(JSON.stringify({ [script]: script, bidi: 'a\u202eb', __proto__x: 1, zero: 'x\u0000y' }))
+    }
+    if (path === '/huge') {
+      a.writeHead(200, { 'Content-Type': 'application/json' })
+      const item = Buffer.from('{"id":123456789,"name":"a name","tags":["x","y"],"text":"' + 'lorem ipsum '.repeat(80) + '"},')
+      a.write('[')
+      const n = Math.ceil((50 << 20) / item.length)
+      let i = 0
+      const more = () => {
+        while (i++ < n) if (!a.write(item)) return void a.once('drain', more)
+        a.end('{"last":true}]')
+      }
+      return more()
+    }
+    if (path === '/string') {
+      a.writeHead(200, { 'Content-Type': 'application/json' })
+      return void a.end(`{"one":"${'y'.repeat(6 << 20)}","end":1}`)
+    }
+    if (path === '/invalid') {
+      a.writeHead(200, { 'Content-Type': 'text/plain' })
+      return void a.end(Buffer.concat([Buffer.from('good '), Buffer.from([0xff, 0xfe, 0xc0]), Buffer.from(' end')]))
+    }
+    a.writeHead(200, { 'Content-Type': `text/plain"><script>window.hacked=1</script>` })
+    a.end('ok')
+  })
+  eaves = new Eaves()
+  await eaves.start()
+  chrome = await browser()
+  context = await chrome.newContext({ viewport: { width: 1280, height: 800 }, permissions: ['clipboard-read', 'clipboard-write'] })
+  ;({ page, errors } = await open(context, eaves.url))
+})
+
+after(async () => {
+  await chrome?.close()
+  await eaves?.stop()
+  await plain?.close()
+})
+
+const url = (path: string) => plain.url + path
+const unharmed = async () => {
+  assert.equal(await page.evaluate(() => (window as unknown as { hacked?: number }).hacked), undefined, 'captured script ran')
+  assert.deepEqual(errors, [])
+}
+
+test('script in URL, header, type and body stays text, in every view', async () => {
+  await eaves.get(url(`/page?q=${encodeURIComponent(script)}&raw='"><script>window.hacked=1</script>`)).catch(() => 0)
+  await eaves.get(url('/page'), { headers: { 'X-Client': script } })
+  await eaves.get(url('/other'))
+  await eaves.get(url('/json'))
+  await eaves.get(url('/svg'))
+  await row(page, '/svg').waitFor()
+  for (const r of ['/page', '/other', '/json', '/svg']) {
+    await row(page, r).click()
+    for (const tab of ['Overview', 'Headers', 'Body', 'Timing', 'TLS']) {
+      await page.getByRole('tab', { name: tab }).click()
+      if (tab !== 'Body') continue
+      for (const b of await page.getByRole('group', { name: 'View' }).getByRole('button').all()) await b.click()
+    }
+    if (r !== '/page') continue
+    await page.keyboard.press('c')
+    await page.keyboard.press('e')
+    await page.getByRole('dialog').getByLabel('URL').waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+  }
+  await row(page, '/page').click()
+  await page.getByRole('tab', { name: 'Headers' }).click()
+  await page.getByText(script).first().waitFor()
+  await unharmed()
+})
+
+test('characters that reorder or hide text are written out', async () => {
+  await row(page, '/page').click()
+  await page.getByRole('tab', { name: 'Headers' }).click()
+  await page.getByText('user‹U+202E›gnp.exe').waitFor()
+  await row(page, '/json').click()
+  await page.getByRole('tab', { name: 'Body' }).click()
+  await page.getByText('a‹U+202E›b').waitFor()
+  await unharmed()
+})
+
+test('a hostile filter in the address does no harm', async () => {
+  await page.goto(`${eaves.ready.console}/#/?filter=${encodeURIComponent(script)}&id=1&tab=%3Cscript%3E`)
+  await page.reload()
+  await page.getByRole('grid').or(page.locator('.start')).first().waitFor()
+  await unharmed()
+  await page.goto(`${eaves.ready.console}/#/`)
+  await row(page, '/json').waitFor()
+})
+
+test('script in WebSocket messages stays text', async () => {
+  const ws = await eaves.socket(url('/ws'))
+  ws.send(`${script.slice(0, 90)}\u202e`)
+  await row(page, '/ws').waitFor()
+  await row(page, '/ws').click()
+  await page.getByRole('tab', { name: 'Messages' }).click()
+  await page.getByRole('region', { name: 'Messages' }).getByText('<script>window.hacked=1').first().click()
+  await page.getByRole('region', { name: 'Message 1' }).last().getByText('‹U+202E›').waitFor()
+  ws.close()
+  await unharmed()
+})
+
+test('bytes that are not UTF-8 are named, and all there in hex', async () => {
+  await eaves.get(url('/invalid'))
+  await row(page, '/invalid').waitFor()
+  await row(page, '/invalid').click()
+  await page.getByRole('tab', { name: 'Body' }).click()
+  await page.getByText('At byte 5 this is not UTF-8').waitFor()
+  await page.getByRole('button', { name: 'Hex' }).click()
+  await page.getByText('ff fe c0').waitFor()
+})
+
+test('JSON of 50 MB on one line opens at once, can be laid out whole, and never freezes the page', async () => {
+  await eaves.get(url('/huge'))
+  await eaves.get(url('/string'))
+  await row(page, '/string').waitFor()
+  // Longest time between two turns of the page's event loop.
+  await page.evaluate(() => {
+    const w = window as unknown as { longest: number }
+    w.longest = 0
+    let last = performance.now()
+    setInterval(() => {
+      const now = performance.now()
+      w.longest = Math.max(w.longest, now - last)
+      last = now
+    }, 10)
+  })
+  const start = Date.now()
+  await row(page, '/huge').click()
+  await page.getByRole('tab', { name: 'Body' }).click()
+  await page.getByText('This is the first 1 MB of 50 MB').waitFor()
+  await page.getByText('"id":123456789').first().waitFor()
+  assert.ok(Date.now() - start < 5000, `it took ${Date.now() - start} ms to see it`)
+  await page.getByRole('button', { name: 'Load all 50 MB' }).click()
+  const code = page.getByRole('region', { name: 'Body of the response' })
+  await code.getByText('"id": 123456789').first().waitFor({ timeout: 30_000 })
+  await code.evaluate((el) => (el.scrollTop = el.scrollHeight))
+  await code.getByText('"last": true').waitFor()
+  await page.getByRole('button', { name: 'Hex' }).click()
+  const hex = page.getByRole('region', { name: 'Body of the response, bytes' })
+  await hex.evaluate((el) => (el.scrollTop = el.scrollHeight))
+  await hex.getByText('true}]').waitFor()
+  await row(page, '/string').click()
+  await code.getByText('"one": "yyyy').waitFor()
+  await code.evaluate((el) => (el.scrollTop = el.scrollHeight))
+  await code.getByText('"end": 1').waitFor()
+  const longest = await page.evaluate(() => (window as unknown as { longest: number }).longest)
+  console.log(`    longest pause of the page: ${Math.round(longest)} ms`)
+  assert.ok(longest < 1000, `the page stood still for ${longest} ms`)
+  await unharmed()
+})
+
+test('opening a body’s address does not render it', async () => {
+  const id = (await eaves.api<{ exchanges: { id: number }[] }>('/exchanges?filter=path:/svg')).exchanges[0]!.id
+  const other = await context.newPage()
+  const download = other.waitForEvent('download').catch(() => undefined)
+  await other.goto(`${eaves.ready.console}/api/v1/exchanges/${id}/response/body`).catch(() => {})
+  await until(async () => (await Promise.race([download, Promise.resolve('none')])) !== 'none' || other.url() === 'about:blank', 'a download instead of a page', 5000).catch(() => {})
+  assert.equal(await other.evaluate(() => document.querySelector('svg')), null)
+  await other.close()
+})
