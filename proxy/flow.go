@@ -170,6 +170,9 @@ func (f *flow) cut() (why string, side capture.Stage) {
 
 // RoundTrip sends the request to the origin and records what happens. It is the only place where exchanges begin.
 func (f *flow) RoundTrip(r *http.Request, _ *goproxy.ProxyCtx) (*http.Response, error) {
+	if _, ok := r.Header["Connection"]; !ok && f.fields.Has("Connection") {
+		r.Header["Connection"] = f.fields.Values("Connection") // goproxy takes it away, and what it names would go on
+	}
 	fields := wire.Merge(f.fields, nil, r.Header)
 	keep := wire.KeepTrailers
 	if f.upgrading != "" {
@@ -286,8 +289,11 @@ func (f *flow) failed(err error) *http.Response {
 	if status == 0 {
 		status = http.StatusBadGateway
 	}
-	if ue.Stage == capture.StageRoute {
+	switch ue.Stage {
+	case capture.StageRoute:
 		status = http.StatusForbidden
+	case capture.StageClient:
+		status = http.StatusBadRequest
 	}
 	return f.own(status, f.failure)
 }
@@ -300,7 +306,7 @@ func (f *flow) blocked() *http.Response {
 
 // own is an answer that eaves gives itself: a short body naming stage and cause.
 func (f *flow) own(status int, e *capture.Error) *http.Response {
-	body := fmt.Sprintf("eaves: %s %s: %s: %s\n", f.method, f.url, e.Stage, e.Message)
+	body := fmt.Sprintf("eaves: %s %s: %s: %s\n", f.method, shortened(f.url), e.Stage, e.Message)
 	if e.Hint != "" {
 		body += "hint: " + e.Hint + "\n"
 	}
@@ -326,6 +332,15 @@ func (f *flow) own(status int, e *capture.Error) *http.Response {
 		Status: strconv.Itoa(status) + " " + http.StatusText(status), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: h, Body: &answer{f: f, r: io.NopCloser(strings.NewReader(body))}, ContentLength: int64(len(body)),
 	}
+}
+
+// shortened is as much of a URL as one wants to read.
+func shortened(s string) string {
+	const enough = 200
+	if len(s) > enough {
+		return s[:enough] + "..."
+	}
+	return s
 }
 
 // proxyStatus is the error type of RFC 9209, 2.3 for a stage.

@@ -400,6 +400,9 @@ func (w *response1) WriteHeader(status int) {
 		}
 	} else {
 		fields = wire.FromMap(w.header)
+		if w.f.failure != nil && w.f.failure.Stage == capture.StageClient {
+			w.closing = true // nobody knows where the client's next request begins
+		}
 	}
 	fields = w.frame(fields, status, origin)
 	if err := wire.WriteResponseHead(w.c.bw, "HTTP/1.1", status, reason, fields); err != nil {
@@ -548,7 +551,7 @@ func (w *response1) informational(status int, reason string, f wire.Fields) erro
 	if w.http10 || w.began { // RFC 9110, 15.2: never to an HTTP/1.0 client
 		return nil
 	}
-	kept, _ := wire.HopByHop(f)
+	kept := wire.NormaliseResponse(f, status, wire.Framing{})
 	if err := wire.WriteResponseHead(w.c.bw, "HTTP/1.1", status, reason, kept); err != nil {
 		return err
 	}
