@@ -97,7 +97,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, removeProfile(dir)) }()
 
-	var args []string
+	var args, env []string
 	switch kind {
 	case Chromium:
 		args = chromiumArgs(cfg, dir, isRoot())
@@ -108,9 +108,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		if err := prepareFirefox(ctx, cfg, dir); err != nil {
 			return err
 		}
-		args = firefoxArgs(cfg, dir)
+		args, env = firefoxArgs(cfg, dir), firefoxEnv()
 	}
-	return wait(ctx, exec.CommandContext(ctx, program, args...))
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = append(os.Environ(), env...)
+	return wait(ctx, cmd)
 }
 
 // wait runs the browser with all its processes as one group.

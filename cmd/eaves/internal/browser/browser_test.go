@@ -321,6 +321,11 @@ func TestFirefoxGoesThroughTheProxyAndTrustsItsCA(t *testing.T) {
 		t.Error(err)
 	}
 	empty(t, dir)
+	for _, url := range v.seen {
+		if strings.Contains(url, "mozilla") || strings.Contains(url, "firefox") {
+			t.Errorf("it asked for %s on its own account", url)
+		}
+	}
 }
 
 func TestWhereBrowsersAreFound(t *testing.T) {

@@ -15,6 +15,10 @@ import (
 	"strings"
 )
 
+// firefoxEnv lets the profile's services.settings.server count; elsewhere than in tests Firefox does not let that address
+// be changed, and asks it every few seconds.
+func firefoxEnv() []string { return []string{"MOZ_REMOTE_SETTINGS_DEVTOOLS=1"} }
+
 func firefoxArgs(cfg Config, profile string) []string {
 	args := []string{"-no-remote", "-new-instance", "-profile", profile}
 	return append(append(args, cfg.Args...), cfg.URL)
@@ -99,6 +103,9 @@ func firefoxPrefs(proxy string) ([]byte, error) {
 		"browser.newtabpage.activity-stream.feeds.section.topstories": false,
 		"browser.newtabpage.activity-stream.showSponsored":            false,
 		"browser.newtabpage.activity-stream.showSponsoredTopSites":    false,
+		"browser.newtab.preload":                                      false,
+		"browser.newtabpage.activity-stream.newtabWallpapers.enabled": false,
+		"browser.newtabpage.enabled":                                  false,
 		"browser.region.network.url":                                  "",
 		"browser.safebrowsing.downloads.remote.enabled":               false,
 		"browser.safebrowsing.malware.enabled":                        false,
@@ -107,6 +114,10 @@ func firefoxPrefs(proxy string) ([]byte, error) {
 		"browser.shell.checkDefaultBrowser":                           false,
 		"browser.startup.homepage_override.mstone":                    "ignore",
 		"datareporting.healthreport.uploadEnabled":                    false,
+		"datareporting.usage.uploadEnabled":                           false,
+		"extensions.systemAddon.update.enabled":                       false,
+		"services.settings.server":                                    "data:,#none/v1",
+		"toolkit.telemetry.server":                                    "",
 		"datareporting.policy.dataSubmissionEnabled":                  false,
 		"dom.push.connection.enabled":                                 false,
 		"extensions.getAddons.cache.enabled":                          false,
