@@ -29,17 +29,18 @@ const (
 
 // CA is the certificate authority of one data directory. It is safe for concurrent use.
 type CA struct {
-	cert   *x509.Certificate
-	key    *ecdsa.PrivateKey // nil: only the certificate is there
-	dir    string
-	now    func() time.Time
-	minter minter
-	cache  leafCache
+	cert  *x509.Certificate
+	key   *ecdsa.PrivateKey // nil: only the certificate is there
+	dir   string
+	now   func() time.Time
+	ecdsa minter
+	rsa   minter // for clients that take nothing newer
+	cache leafCache
 }
 
 // newCA joins a certificate and its key (which may be nil).
 func newCA(dir string, cert *x509.Certificate, key *ecdsa.PrivateKey) *CA {
-	c := &CA{cert: cert, key: key, dir: dir, now: time.Now}
+	c := &CA{cert: cert, key: key, dir: dir, now: time.Now, ecdsa: minter{make: newLeafKey}, rsa: minter{make: newRSAKey}}
 	c.cache.init(leafCacheSize)
 	return c
 }

@@ -2,8 +2,9 @@ package certs
 
 import (
 	"context"
-	"crypto/ecdsa"
+	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -30,23 +31,29 @@ const (
 	unnamed = "unnamed.invalid"
 )
 
-// minter holds the one key that all leaves of a process share: making a key for each would cost as much again as the
-// signature, and guards nothing, since they would all lie in the same memory.
+// minter holds the one key that all leaves of a kind and process share: making a key for each would cost as much again
+// as the signature, and guards nothing, since they would all lie in the same memory.
 type minter struct {
+	make func() (crypto.Signer, error)
 	once sync.Once
-	key  *ecdsa.PrivateKey
+	key  crypto.Signer
 	id   []byte
 	err  error
 }
 
 func (m *minter) init() error {
 	m.once.Do(func() {
-		if m.key, m.err = newKey(); m.err == nil {
-			m.id, m.err = keyID(&m.key.PublicKey)
+		if m.key, m.err = m.make(); m.err == nil {
+			m.id, m.err = keyID(m.key.Public())
 		}
 	})
 	return m.err
 }
+
+func newLeafKey() (crypto.Signer, error) { return newKey() }
+
+// newRSAKey makes the key of leaves for old clients. It is made when the first of them comes, since it takes a while.
+func newRSAKey() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) }
 
 // Leaf returns a certificate for host: a name or an IP address, in any case, with or without brackets, port and
 // trailing dot. The same name gets the same certificate until it is due for renewal or has fallen out of the cache;
@@ -55,15 +62,40 @@ func (m *minter) init() error {
 // The chain holds the authority too. Clients that trust it do not need it (RFC 8446, 4.4.2), but Chromium's list of
 // accepted keys is held against the certificates it was sent, and one who looks at an untrusted chain sees whose it is.
 func (c *CA) Leaf(ctx context.Context, host string) (*tls.Certificate, error) {
+	return c.leaf(ctx, host, &c.ecdsa, "")
+}
+
+// LeafFor returns what Leaf does, except to a client that can use no ECDSA certificate (an old device, a list of cipher
+// suites that names RSA only): that gets one with an RSA key, if it can use that.
+func (c *CA) LeafFor(hello *tls.ClientHelloInfo, host string) (*tls.Certificate, error) {
+	cert, err := c.Leaf(hello.Context(), host)
+	if err != nil {
+		return nil, err
+	}
+	// Whether the name fits is for the client to say.
+	unnamed := *hello
+	unnamed.ServerName = ""
+	if unnamed.SupportsCertificate(cert) == nil {
+		return cert, nil
+	}
+	// A space stands in no name.
+	if old, err := c.leaf(hello.Context(), host, &c.rsa, " rsa"); err == nil && unnamed.SupportsCertificate(old) == nil {
+		return old, nil
+	}
+	return cert, nil
+}
+
+// leaf returns a certificate with a minter's key; suffix tells its leaves from another's in the cache.
+func (c *CA) leaf(ctx context.Context, host string, m *minter, suffix string) (*tls.Certificate, error) {
 	if !c.CanSign() {
 		return nil, fmt.Errorf("minting a certificate for %q: %w", host, ErrNoKey)
 	}
 	name := normalize(host)
-	return c.cache.get(ctx, name, c.now, func() (*tls.Certificate, error) {
+	return c.cache.get(ctx, name+suffix, c.now, func() (*tls.Certificate, error) {
 		if err := c.validNow(); err != nil {
 			return nil, err
 		}
-		cert, err := c.mint(name)
+		cert, err := c.mint(name, m)
 		if err != nil {
 			return nil, fmt.Errorf("minting a certificate for %q: %w", name, err)
 		}
@@ -72,8 +104,8 @@ func (c *CA) Leaf(ctx context.Context, host string) (*tls.Certificate, error) {
 }
 
 // mint signs a certificate for a normalized name.
-func (c *CA) mint(name string) (*tls.Certificate, error) {
-	if err := c.minter.init(); err != nil {
+func (c *CA) mint(name string, m *minter) (*tls.Certificate, error) {
+	if err := m.init(); err != nil {
 		return nil, err
 	}
 	serial, err := newSerial()
@@ -86,16 +118,20 @@ func (c *CA) mint(name string) (*tls.Certificate, error) {
 		// The name stands in the subject for people who look at it; clients read the alternative names. One that is longer
 		// than a common name may be (RFC 5280, appendix A.1) is left out; the organization keeps the subject from being empty.
 		Subject:        pkix.Name{Organization: []string{"eaves"}},
-		SubjectKeyId:   c.minter.id,
+		SubjectKeyId:   m.id,
 		AuthorityKeyId: c.cert.SubjectKeyId,
 		// Not outside the authority's own time: some clients want the periods nested.
 		NotBefore: later(now.Add(-clockSkew), c.cert.NotBefore).UTC().Truncate(time.Second),
 		NotAfter:  earlier(now.Add(leafLife), c.cert.NotAfter).UTC().Truncate(time.Second),
-		// An ECDSA key signs the handshake and cannot do anything else (RFC 8446, 4.4.2.2).
+		// The key signs the handshake (RFC 8446, 4.4.2.2).
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		// States that it is no authority.
 		BasicConstraintsValid: true,
+	}
+	if _, ok := m.key.(*rsa.PrivateKey); ok {
+		// Before TLS 1.3 an RSA key may also be what the client encrypts the session's secret to (RFC 5246, 7.4.2).
+		template.KeyUsage |= x509.KeyUsageKeyEncipherment
 	}
 	if len(name) <= 64 {
 		template.Subject.CommonName = name
@@ -105,7 +141,7 @@ func (c *CA) mint(name string) (*tls.Certificate, error) {
 	} else {
 		template.DNSNames = []string{name}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, c.cert, &c.minter.key.PublicKey, c.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, c.cert, m.key.Public(), c.key)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +150,7 @@ func (c *CA) mint(name string) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Certificate{Certificate: [][]byte{der, c.cert.Raw}, PrivateKey: c.minter.key, Leaf: leaf}, nil
+	return &tls.Certificate{Certificate: [][]byte{der, c.cert.Raw}, PrivateKey: m.key, Leaf: leaf}, nil
 }
 
 // normalize returns the name to put into a certificate for host: an IP address in its canonical form, or a name in

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -168,7 +169,7 @@ func TestFailureIsNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newTestCA(t)
-	if _, err := l.get(context.Background(), "x", time.Now, func() (*tls.Certificate, error) { return c.mint("x") }); err != nil {
+	if _, err := l.get(context.Background(), "x", time.Now, func() (*tls.Certificate, error) { return c.mint("x", &c.ecdsa) }); err != nil {
 		t.Errorf("the failure was kept: %v", err)
 	}
 }
@@ -276,6 +277,53 @@ func TestNothingIsSignedByAPublicKey(t *testing.T) {
 	}
 }
 
+func TestOldClientsGetAnRSALeaf(t *testing.T) {
+	c := newTestCA(t)
+	for _, tc := range []struct {
+		name   string
+		client *tls.Config
+		rsa    bool
+	}{
+		{"today's", &tls.Config{}, false},
+		{"a name that no certificate holds", &tls.Config{ServerName: "a b", InsecureSkipVerify: true}, false},
+		{"TLS 1.2", &tls.Config{MaxVersion: tls.VersionTLS12}, false},
+		{"RSA suites only", &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}, true},
+		{"RSA key exchange", &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}}, true},
+		{"both kinds of suites", &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}, false},
+		{"TLS 1.0", &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA}}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			here, there := net.Pipe()
+			defer here.Close()
+			defer there.Close()
+			server := tls.Server(there, &tls.Config{
+				MinVersion: tls.VersionTLS10,
+				// The suites that Go no longer offers of its own accord.
+				CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+					tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA},
+				GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return c.LeafFor(hello, hello.ServerName) },
+			})
+			result := make(chan error, 1)
+			go func() { result <- server.HandshakeContext(t.Context()) }()
+			if tc.client.ServerName == "" {
+				tc.client.ServerName = "device.example"
+			}
+			tc.client.RootCAs = pool(c)
+			client := tls.Client(here, tc.client)
+			if err := client.HandshakeContext(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-result; err != nil {
+				t.Fatal(err)
+			}
+			leaf := client.ConnectionState().PeerCertificates[0]
+			if got := leaf.PublicKeyAlgorithm == x509.RSA; got != tc.rsa {
+				t.Errorf("a key of %v", leaf.PublicKeyAlgorithm)
+			}
+		})
+	}
+}
+
 func FuzzLeaf(f *testing.F) {
 	c := newTestCA(f)
 	for _, s := range []string{"example.com", "[::1]:443", "bücher.example", "", "\x00", "xn--a", "1.2.3.4.", "%zone", "a:b:c"} {
@@ -299,7 +347,7 @@ func BenchmarkMint(b *testing.B) {
 	c := newTestCA(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := c.mint("www.example.com"); err != nil {
+		if _, err := c.mint("www.example.com", &c.ecdsa); err != nil {
 			b.Fatal(err)
 		}
 	}
