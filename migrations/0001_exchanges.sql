@@ -64,8 +64,8 @@ CREATE TABLE exchanges (
 
 -- Revisions: what changed after a cursor, and what the text index has not seen yet.
 CREATE INDEX exchanges_seq ON exchanges (seq);
--- A host, and statuses within it, newest first.
-CREATE INDEX exchanges_host ON exchanges (host, status);
+-- A host's exchanges, newest first; their status stands beside them, so that those with another are not even looked at.
+CREATE INDEX exchanges_host ON exchanges (host, id, status);
 -- Few rows each, so these cost nothing on the way in.
 CREATE INDEX exchanges_open ON exchanges (id) WHERE state = 'open';
 CREATE INDEX exchanges_marked ON exchanges (id) WHERE mark IS NOT NULL;

@@ -162,7 +162,7 @@ func (b *openBody) ReadAt(p []byte, off int64) (int, error) {
 		r.mu.Unlock()
 		if errors.Is(err, fs.ErrNotExist) {
 			// The writer has just moved the file, and commits next.
-			if err := r.store.do(context.Background(), &task{run: func(*writer) ([]int64, error) { return nil, nil }}); err != nil {
+			if err := r.store.do(context.Background(), barrier()); err != nil {
 				return 0, err
 			}
 			continue

@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql/driver"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"eaves/capture"
@@ -38,7 +38,7 @@ func opening(path string, err error) error {
 	}
 	message, hint := explain(err)
 	if classify(err) == troubleCorrupt {
-		hint = fmt.Sprintf("mv %s %s-damaged; eaves then starts with an empty one (the bodies stay in %s)", path, path, filepath.Join(filepath.Dir(path), "bodies"))
+		hint = moveAway(path)
 	}
 	return &OpenError{path, message, hint, err}
 }
@@ -89,9 +89,22 @@ func precheck(path string) error {
 	}
 	var head [100]byte
 	if _, err := io.ReadFull(f, head[:]); err != nil || string(head[:16]) != "SQLite format 3\x00" {
-		return &OpenError{path, "this is no SQLite database", "mv " + path + " " + path + "-damaged; eaves then starts with an empty one", err}
+		return &OpenError{path, "this is no SQLite database", moveAway(path), err}
+	}
+	// The header says how many pages there are. As long as there is a log, some may be only there.
+	size := int64(binary.BigEndian.Uint16(head[16:]))
+	if size == 1 {
+		size = 65536
+	}
+	log, err := os.Stat(path + "-wal")
+	if pages := int64(binary.BigEndian.Uint32(head[28:])); pages*size > fi.Size() && (err != nil || log.Size() == 0) {
+		return &OpenError{path, fmt.Sprintf("the database is damaged: it has %d bytes of %d", fi.Size(), pages*size), moveAway(path), nil}
 	}
 	return nil
+}
+
+func moveAway(path string) string {
+	return fmt.Sprintf("mv %s %s-damaged; eaves then starts with an empty one", path, path)
 }
 
 // script runs statements that return nothing.

@@ -182,7 +182,7 @@ func clause(where []string) string {
 func (s *Store) Get(ctx context.Context, id int64) (*capture.Exchange, error) {
 	if r := s.open.get(id); r != nil {
 		r.settle()
-		if err := s.do(ctx, &task{run: func(*writer) ([]int64, error) { return nil, nil }}); err != nil && ctx.Err() != nil {
+		if err := s.do(ctx, barrier()); err != nil && ctx.Err() != nil {
 			return nil, err
 		}
 	}

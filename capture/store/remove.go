@@ -23,7 +23,7 @@ func (s *Store) Delete(ctx context.Context, f *filter.Filter) (int64, error) {
 
 // remove removes what a selection finds, of what was recorded up to now.
 func (s *Store) remove(ctx context.Context, sel selection) (int64, error) {
-	if err := s.Flush(ctx); err != nil {
+	if err := s.Flush(ctx); err != nil && !s.health.failing() {
 		return 0, err
 	}
 	last, upTo := int64(0), s.ids.Load()

@@ -199,12 +199,17 @@ func (s *Store) do(ctx context.Context, t *task) error {
 	}
 }
 
+// barrier is a task that is done when everything queued before it is committed.
+func barrier() *task {
+	return &task{barrier: true, outside: true, run: func(*writer) ([]int64, error) { return nil, nil }}
+}
+
 // Flush returns when everything begun so far is committed as it is now.
 func (s *Store) Flush(ctx context.Context) error {
 	for _, r := range s.open.all() {
 		r.settle()
 	}
-	return s.do(ctx, &task{run: func(*writer) ([]int64, error) { return nil, nil }})
+	return s.do(ctx, barrier())
 }
 
 // Close ends what is still open as interrupted, writes everything, and closes the database. If ctx ends first, what is

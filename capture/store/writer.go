@@ -21,6 +21,8 @@ type task struct {
 	after func()
 	// outside says that the work is no part of a transaction.
 	outside bool
+	// barrier says that the task is to wait for what was queued before it: it fails while that cannot be written.
+	barrier bool
 	done    chan error
 }
 
@@ -500,8 +502,10 @@ func (w *writer) keepSome(entries []entry) []entry {
 	for _, e := range entries {
 		switch e.kind {
 		case entryTask:
-			e.task.done <- fmt.Errorf("nothing can be written: %s", s.Health().Message)
-			s.queue.release(e.size)
+			// To remove something may be what makes room.
+			if e.task.barrier || w.transact([]entry{e}) != nil {
+				e.task.done <- fmt.Errorf("nothing can be written: %s", s.Health().Message)
+			}
 			continue
 		case entryFinal:
 			if finals++; finals > failingRows && !w.exists(e.r) {
