@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"io"
-	"strings"
 
 	"eaves/proxy/wire"
 )
@@ -73,11 +72,6 @@ func (c *Call) idempotent() bool {
 		return true
 	}
 	return false
-}
-
-// expectsContinue says whether the client waits for 100 before it sends the body.
-func (c *Call) expectsContinue() bool {
-	return strings.EqualFold(c.Fields.Get("Expect"), "100-continue")
 }
 
 // Response is the answer to a Call.
