@@ -114,12 +114,9 @@ func (c *clientConn) serveTLS(t *target, start time.Time) {
 	c.layer(tc)
 	p := speaksHTTP1
 	if s.NegotiatedProtocol == "" {
-		p = sniff(tc, c.br, sniffWait)
-		if p == speaksNothing && t.host != Host {
-			var ok bool
-			if p, ok = c.firstWord(t, start, true); !ok {
-				return
-			}
+		var ok bool
+		if p, ok = c.listen(t, start, true); !ok {
+			return
 		}
 	}
 	switch p {

@@ -102,10 +102,10 @@ type Proxy struct {
 	serverTLS *tls.Config
 	pins      pins
 
-	// quit is done when Shutdown has given up waiting.
-	quit     context.Context
-	kill     context.CancelFunc
-	draining atomic.Bool
+	// quit is done when Shutdown has given up waiting, stopping when it begins to wait.
+	quit, stopping context.Context
+	kill, stop     context.CancelFunc
+	draining       atomic.Bool
 
 	mu        sync.Mutex
 	listeners map[net.Listener]netip.AddrPort
@@ -139,6 +139,7 @@ func New(cfg Config) *Proxy {
 		conns:     make(map[*clientConn]struct{}),
 	}
 	p.quit, p.kill = context.WithCancel(context.Background())
+	p.stopping, p.stop = context.WithCancel(p.quit)
 	p.upstream = upstream.New(upstream.Config{
 		Roots:     cfg.Roots,
 		Insecure:  cfg.Insecure,
@@ -241,11 +242,12 @@ func private(a net.Addr) bool {
 	return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast()
 }
 
-// Shutdown stops accepting, closes idle connections and waits for what is under way until ctx is done; then it cuts what
-// is left. Everything that was begun has been finished at the recorder when it returns.
+// Shutdown stops accepting, closes idle connections and conversations that have no end of their own (tunnels, upgraded
+// connections), and waits for what is under way until ctx is done; then it cuts what is left. Everything that was begun has been finished at the recorder when it returns.
 func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	p.draining.Store(true)
+	p.stop()
 	for l := range p.listeners {
 		l.Close()
 	}

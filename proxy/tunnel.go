@@ -36,12 +36,9 @@ func (c *clientConn) tunnel(t *target) {
 	if !c.accept(t) {
 		return
 	}
-	p := sniff(c.Conn, c.br, sniffWait)
-	if p == speaksNothing && t.host != Host {
-		var ok bool
-		if p, ok = c.firstWord(t, start, false); !ok {
-			return
-		}
+	p, ok := c.listen(t, start, false)
+	if !ok {
+		return
 	}
 	switch p {
 	case speaksTLS:
@@ -126,10 +123,22 @@ func (p *Proxy) tunnelRecorder(x *capture.Exchange) capture.Recorder {
 	return p.cfg.Recorder
 }
 
+// listen finds out what a client speaks in its tunnel, or returns false when the server spoke first and the tunnel has
+// been served.
+func (c *clientConn) listen(t *target, start time.Time, inTLS bool) (protocol, bool) {
+	stop := context.AfterFunc(c.p.stopping, func() { c.Close() })
+	defer stop()
+	p := sniff(c.Conn, c.br, sniffWait)
+	if p == speaksNothing && t.host != Host {
+		return c.firstWord(t, start, inTLS)
+	}
+	return p, true
+}
+
 // firstWord asks both sides when the client is silent: browsers open tunnels ahead of need, and of some protocols the
 // server speaks first. It returns what the client speaks in the end, or false when the tunnel has been served.
 func (c *clientConn) firstWord(t *target, start time.Time, inTLS bool) (protocol, bool) {
-	ctx, cancel := context.WithCancel(c.p.quit)
+	ctx, cancel := context.WithCancel(c.p.stopping)
 	defer cancel()
 	type dialled struct {
 		nc  net.Conn
@@ -238,7 +247,7 @@ func (c *clientConn) relayTunnel(t *target, start time.Time, nc net.Conn, receip
 		Header: capture.Header{}, Trailer: capture.Header{}, HeadersSize: -1}
 	rec := c.p.tunnelRecorder(x).Begin(x)
 	var sent, received atomic.Int64
-	stop := context.AfterFunc(c.p.quit, func() { nc.Close(); c.Close() })
+	stop := context.AfterFunc(c.p.stopping, func() { nc.Close(); c.Close() })
 	err := relay(&rest{Conn: c.Conn, r: c.br}, nc, &sent, &received)
 	stop()
 	rec.Finish(func(x *capture.Exchange) {
@@ -246,7 +255,7 @@ func (c *clientConn) relayTunnel(t *target, start time.Time, nc net.Conn, receip
 		x.Time = capture.Milliseconds(time.Since(start))
 		x.Request.BodySize, x.Response.BodySize = sent.Load(), received.Load()
 		switch {
-		case c.p.quit.Err() != nil:
+		case err != nil && c.p.stopping.Err() != nil:
 			x.State, x.Error = capture.StateFailed, &capture.Error{Stage: capture.StageHTTP, Message: "eaves was stopped while the tunnel was open"}
 		case err != nil:
 			x.State, x.Error = capture.StateFailed, &capture.Error{Stage: capture.StageConnect, Message: "the tunnel broke: " + err.Error()}

@@ -313,3 +313,25 @@ func TestPriorKnowledgeHTTP2InATunnel(t *testing.T) {
 		t.Fatalf("recorded %+v", x)
 	}
 }
+
+func TestShutdownDoesNotWaitForTunnels(t *testing.T) {
+	r := start(t, nil)
+	got := make(chan struct{}, 2)
+	addr := tcpOrigin(t, func(c net.Conn) {
+		b := make([]byte, 4)
+		io.ReadFull(c, b)
+		got <- struct{}{}
+		io.Copy(io.Discard, c)
+	})
+	r.connect(addr, "\x00raw")
+	r.connect(addr, "") // silent
+	<-got
+	ctx, cancel := newCancel()
+	defer cancel()
+	if err := r.p.Shutdown(ctx); err != nil {
+		t.Fatalf("shutting down waited until it was cut off: %v", err)
+	}
+	if x := r.mem.finished(t, 1)[0].x; x.State != capture.StateFailed || !strings.Contains(x.Error.Message, "eaves was stopped") {
+		t.Fatalf("recorded %+v %+v", x, x.Error)
+	}
+}

@@ -36,12 +36,14 @@ func (f *flow) switchProtocols(r *http.Request, resp *upstream.Response) *http.R
 		client = &tapped{ReadWriteCloser: client, tap: bodyTap{f.rec, capture.SideRequest}}
 		server = &tapped{ReadWriteCloser: server, tap: bodyTap{f.rec, capture.SideResponse}}
 	}
-	stop := context.AfterFunc(f, func() { client.Close(); server.Close() })
+	closeBoth := func() { client.Close(); server.Close() }
+	stop, stopped := context.AfterFunc(f, closeBoth), context.AfterFunc(f.p.stopping, closeBoth)
 	var sent, received atomic.Int64
 	err = relay(client, server, &sent, &received)
 	stop()
+	stopped()
 	switch {
-	case f.p.quit.Err() != nil:
+	case err != nil && f.p.stopping.Err() != nil:
 		f.noteCut(capture.StageHTTP, "eaves was stopped while the conversation went on")
 	case err != nil:
 		f.noteCut(capture.StageHTTP, "the conversation broke: "+err.Error())
