@@ -23,7 +23,7 @@
 //	C eof, O eof      must see the connection end without a byte more
 //	C cut             must see the connection end, at once or after bytes of a body that has no end
 //	O accept          must get a further connection
-//	O none            must have got none
+//	O none            must have got no byte on any other connection
 //	X state [stage]   what the exchange must be recorded as
 //
 // Lines of one kind that follow each other are one piece. \r \n \t \\ and \xHH are bytes, {N*TEXT} is TEXT repeated.
