@@ -156,8 +156,10 @@ func TestOnlyOneMintsWhileOthersWait(t *testing.T) {
 		done <- got
 	}()
 	close(release)
-	if <-done != cert || <-done != cert {
-		t.Error("another certificate")
+	for range 2 {
+		if <-done != cert {
+			t.Error("another certificate")
+		}
 	}
 }
 
