@@ -168,7 +168,7 @@ func Exchanges() *Source {
 	add(&capture.Exchange{ // 3: bytes both ways, HTTP/2, trailers
 		Request: capture.Request{Method: "PUT", URL: "https://a.test:8443/up", HTTPVersion: "HTTP/2", Header: fields("content-type", "application/octet-stream", "content-length", "6"),
 			Trailer: fields("x-sum", "7")},
-		Response: &capture.Response{Status: 200, HTTPVersion: "HTTP/2", Header: fields("content-type", "application/grpc"), Trailer: fields("grpc-status", "0")},
+		Response: &capture.Response{Status: 200, HTTPVersion: "HTTP/2", Header: fields("content-type", "application/x-thing"), Trailer: fields("grpc-status", "0")},
 		TLS:      &capture.TLS{Version: "TLS 1.3", ALPN: "h2"},
 	}, []byte{0, '\'', '\n', 0xff, '\\', '%'}, []byte{0xff, 0xfe, 0, 1})
 	add(&capture.Exchange{ // 4: a failure
