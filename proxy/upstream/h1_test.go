@@ -22,7 +22,7 @@ import (
 )
 
 // limit bounds every wait in tests.
-const limit = 10 * time.Second
+const limit = 30 * time.Second
 
 func testContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)

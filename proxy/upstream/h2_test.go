@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -204,7 +206,7 @@ func TestHTTP2BothWaysAtOnce(t *testing.T) {
 }
 
 func TestHTTP2LargeBodies(t *testing.T) {
-	const size = 64 << 20
+	const size = 16 << 20
 	srv, c := h2Server(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
 	block := bytes.Repeat([]byte("0123456789abcdef"), 4096)
 	sent, got := sha256.New(), sha256.New()
@@ -351,4 +353,43 @@ func TestHTTP2ThousandStreams(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("%d connections", conns.Load())
+}
+
+// Where nothing but HTTP/2 is spoken, that is what a client of HTTP/1 gets too, and the second time without asking.
+func TestHTTP2Only(t *testing.T) {
+	root := issue(t, nil, ca("Test Root"))
+	pool := x509.NewCertPool()
+	pool.AddCert(root.cert)
+	cert := chainOf(issue(t, root, leafFor("only.localhost")))
+	var handshakes atomic.Int32
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body); io.WriteString(w, r.Proto) }),
+		TLSConfig: &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			handshakes.Add(1)
+			cfg := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"}}
+			if !slices.Contains(hello.SupportedProtos, "h2") { // crypto/tls would let HTTP/1.1 pass
+				cfg.NextProtos = []string{"nothing that is offered"}
+			}
+			return cfg, nil
+		}}}
+	go srv.ServeTLS(l, "", "")
+	defer srv.Close()
+	c := testClient(t, Config{Roots: func(string) *x509.CertPool { return pool }})
+	for range 3 {
+		call := &Call{Scheme: "https", Host: "only.localhost", Port: l.Addr().(*net.TCPAddr).Port, Method: "POST", Target: "/", Fields: wire.Fields{{Name: "Host", Value: "x.test"}}, Receipt: new(Receipt)}
+		if resp, body := mustDo(t, c, call.withBody("from ")); body != "from HTTP/2.0" || resp.Proto != "HTTP/2" {
+			t.Errorf("got %q %s", body, resp.Proto)
+		}
+		if s := call.Receipt.Snapshot().Sent; s.Authority != "x.test" {
+			t.Errorf("got %+v", s)
+		}
+	}
+	if n := handshakes.Load(); n != 2 {
+		t.Errorf("%d handshakes", n)
+	}
+	call := &Call{Scheme: "https", Host: "only.localhost", Port: l.Addr().(*net.TCPAddr).Port, Method: "GET", Target: "/", Upgrade: "websocket"}
+	wantError(t, mustFail(t, c, call), capture.StageTLS, 502, "no_application_protocol", "offered: http/1.1")
 }

@@ -20,12 +20,13 @@ func (s *h2stream) failed(err error) *Error {
 	if clientIs != nil {
 		return fail(capture.StageClient, clientIs, "the request's body was cut by the client: %s", plain(clientIs))
 	}
-	if e := cancelled(s.ctx, "waiting for the answer of "+cc.where); e != nil {
-		return e
-	}
-	before := ""
+	before, doing := "", "waiting for"
 	if answered {
+		doing = "reading"
 		before = fmt.Sprintf("the answer's body was cut after %d bytes: ", read)
+	}
+	if e := cancelled(s.ctx, doing+" the answer of "+cc.where); e != nil {
+		return e
 	}
 	again := func(e *Error, sure bool) *Error {
 		e.unsent = !answered && informal == 0 && !s.bodyBegun && (sure || s.call.idempotent())

@@ -200,3 +200,35 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// A host may be forgotten while an answer is still being read: its connection is closed then, not lost.
+func TestForgottenHost(t *testing.T) {
+	closed, more := make(chan struct{}), make(chan struct{})
+	u := rawServer(t, func(c net.Conn, br *bufio.Reader) {
+		readHead(br)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+		<-more
+		io.WriteString(c, "k")
+		br.ReadByte()
+		close(closed)
+	})
+	c := testClient(t, Config{IdleTimeout: 20 * time.Millisecond})
+	resp, err := c.Do(testContext(t), callTo(t, "GET", u+"/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle(t, "hosts", 0, func() int {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.hosts)
+	})
+	close(more)
+	if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "ok" {
+		t.Errorf("got %q %v", b, err)
+	}
+	select {
+	case <-closed:
+	case <-time.After(limit):
+		t.Error("the connection is still open")
+	}
+}

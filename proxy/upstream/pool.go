@@ -100,7 +100,7 @@ func (c *Client) sweep() {
 			continue
 		}
 		c.mu.Lock()
-		if h.users == 0 && h.vacant(now) {
+		if h.users == 0 && h.retire(now) {
 			delete(c.hosts, h.key)
 		}
 		c.mu.Unlock()
@@ -146,11 +146,16 @@ func (h *host) sweep(now time.Time) (empty bool) {
 	return len(h.idle) == 0 && len(h.h2) == 0
 }
 
-// vacant says whether nothing of the host is worth keeping.
-func (h *host) vacant(now time.Time) bool {
+// retire ends a host of which nothing is worth keeping, and says whether it did. What is still on its way over one of
+// its connections closes that connection.
+func (h *host) retire(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.idle) == 0 && len(h.h2) == 0 && h.flight == nil && now.Sub(h.touched) >= h.client.cfg.IdleTimeout
+	if len(h.idle) > 0 || len(h.h2) > 0 || h.flight != nil || now.Sub(h.touched) < h.client.cfg.IdleTimeout {
+		return false
+	}
+	h.closed = true
+	return true
 }
 
 // forget drops TLS sessions and what is known of the host.
