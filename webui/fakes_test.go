@@ -36,6 +36,7 @@ type fakeStore struct {
 	stats    Stats
 	statsErr error
 	listErr  error
+	getErr   map[int64]error
 	panicGet bool
 	subs     int
 }
@@ -129,6 +130,9 @@ func (f *fakeStore) Get(ctx context.Context, id int64) (*capture.Exchange, error
 		panic("a bug")
 	}
 	x := f.rows[id]
+	if err := f.getErr[id]; err != nil {
+		return nil, err
+	}
 	if x == nil {
 		return nil, capture.ErrNotFound
 	}
@@ -207,6 +211,27 @@ func (f *fakeStore) Stats(context.Context) (Stats, error) {
 	st.Exchanges = int64(len(f.rows))
 	return st, f.statsErr
 }
+
+// fakeRecording puts an exchange into the store when it is finished.
+type fakeRecorded struct {
+	f *fakeStore
+	x *capture.Exchange
+}
+
+func (f *fakeStore) Begin(x *capture.Exchange) capture.Recording {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	x.ID = int64(1000 + len(f.rows))
+	return &fakeRecorded{f, x}
+}
+func (r *fakeRecorded) ID() int64 { return r.x.ID }
+func (r *fakeRecorded) Body(side capture.Side, p []byte) {
+	r.f.setBody(r.x.ID, side, append(r.f.bodies[r.x.ID][side], p...))
+}
+func (r *fakeRecorded) Update(f func(*capture.Exchange)) { f(r.x) }
+func (r *fakeRecorded) Message(m capture.Message)        {}
+func (r *fakeRecorded) Finish(f func(*capture.Exchange)) { f(r.x); r.f.put(r.x) }
+func (f *fakeStore) Flush(context.Context) error         { return nil }
 
 func (f *fakeStore) Seq() int64 { f.mu.Lock(); defer f.mu.Unlock(); return f.seq }
 func (f *fakeStore) ID() string { return "0f8fad5b-d9cb-469f-a165-70867728950e" }

@@ -11,9 +11,6 @@ import (
 
 // follow reads the changes and queues what the console is to be told.
 func (c *console) follow(ctx context.Context) error {
-	if err := c.baseline(ctx, false); err != nil {
-		return err
-	}
 	for {
 		changes, err := c.changes.Next(ctx)
 		var gap *GapError
@@ -35,10 +32,13 @@ func (c *console) follow(ctx context.Context) error {
 	}
 }
 
-// baseline learns which open exchanges match now: those the console may have been shown. Where changes were missed, those
-// it had before are taken away: what matches still, the console reads again behind the gap.
-func (c *console) baseline(ctx context.Context, missed bool) error {
+// baseline learns which open exchanges match now: those the console may have been shown. Behind a gap, those it had before
+// are taken away: what matches still, the console reads again.
+func (c *console) baseline(ctx context.Context, gap *GapError) error {
 	if c.fixed {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.leaveOut(gap)
 		return nil
 	}
 	open, err := filter.Parse("( " + c.filter.String() + " ) is:open")
@@ -49,17 +49,27 @@ func (c *console) baseline(ctx context.Context, missed bool) error {
 	if err != nil {
 		return err
 	}
+	// What ended before the list was made, but is told only after it, is in neither: up to there, nothing is certain. A
+	// revision can be read a moment before the feed tells of it.
+	certain := c.s.cfg.Store.Seq()
+	ahead, err := c.s.cfg.Store.List(ctx, Query{ByChange: true, ChangedAfter: certain, Limit: maxLimit})
+	if err != nil {
+		return err
+	}
+	for _, x := range ahead.Exchanges {
+		certain = max(certain, x.Seq)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.leaveOut(gap)
+	c.live = max(c.live, certain)
 	now := make(map[int64]bool, len(page.Exchanges))
 	for _, x := range page.Exchanges {
 		now[x.ID] = true
 	}
-	switch {
-	case !missed:
-	case c.shown == nil:
+	if gap != nil && c.shown == nil {
 		c.startAnew()
-	default:
+	} else if gap != nil {
 		for id := range c.shown {
 			if !now[id] {
 				c.missGone(id)
@@ -70,6 +80,14 @@ func (c *console) baseline(ctx context.Context, missed bool) error {
 		c.shown = nil
 	}
 	return nil
+}
+
+// leaveOut says that the store left changes out. The lock is held.
+func (c *console) leaveOut(gap *GapError) {
+	if gap != nil {
+		c.fallBehind()
+		c.read, c.live = max(c.read, gap.To), max(c.live, gap.To)
+	}
 }
 
 // show remembers that the console has an open exchange. The lock is held.
@@ -92,20 +110,14 @@ func (c *console) bridge(ctx context.Context, gap *GapError) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
 	if gap.From < c.live {
 		// A console that is still catching up goes on from there, at its own pace.
-		c.mu.Unlock()
 		c.changes.Close()
 		c.changes = again
 		return nil
 	}
 	again.Close()
-	c.fallBehind()
-	c.read = max(c.read, gap.To)
-	c.live = max(c.live, gap.To)
-	c.mu.Unlock()
-	return c.baseline(ctx, true)
+	return c.baseline(ctx, gap)
 }
 
 // startOver goes on from now, and says that nothing the console knows can be relied on.
@@ -121,7 +133,7 @@ func (c *console) startOver(ctx context.Context) error {
 	c.startAnew()
 	c.read, c.sent, c.live = now, now, now
 	c.mu.Unlock()
-	return c.baseline(ctx, false)
+	return c.baseline(ctx, nil)
 }
 
 // startAnew forgets what waits; the console is told to read everything. The lock is held.
@@ -141,8 +153,14 @@ func (c *console) fallBehind() {
 		switch {
 		case i.ids != nil:
 			c.missGone(i.ids...)
-		case i.seq != 0 && (i.frame == nil || i.ask && c.mayHave(i)):
+		case i.seq == 0:
+		case i.frame == nil:
 			c.missGone(i.id)
+		case i.ask:
+			if c.mayHave(i) {
+				c.missGone(i.id)
+			}
+			c.shownOrDone(i)
 		}
 	}
 }
@@ -231,6 +249,9 @@ func (c *console) tell(i *item, matches bool) {
 		// What may match still, the console reads again behind the gap.
 		if c.mayHave(i) {
 			c.missGone(i.id)
+		}
+		if i.ask {
+			c.shownOrDone(i)
 		}
 	case c.mayHave(i):
 		c.queue.push(*i)

@@ -47,6 +47,8 @@ func (s *Server) api() []route {
 		{"POST", "/exchanges/{id}/replay", nil, s.replay},
 		{"POST", "/requests", nil, s.compose},
 		{"POST", "/prune", nil, s.prune},
+		{"GET", "/export", []string{"format", "filter", "secrets"}, s.export},
+		{"POST", "/import", []string{"format"}, s.importHAR},
 		{"GET", "/rules", nil, s.listRules},
 		{"POST", "/rules", nil, s.addRule},
 		{"PUT", "/rules", nil, s.replaceRules},

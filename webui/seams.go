@@ -18,6 +18,7 @@ type Store interface {
 	Keeper
 	Feed
 	Statistician
+	Importer
 }
 
 // Exchanges reads exchanges. An unknown id is capture.ErrNotFound.
@@ -75,6 +76,13 @@ type Prune struct {
 // Pruned is what a prune removed, and the bytes given back to the disk.
 type Pruned struct {
 	Removed, Freed int64
+}
+
+// Importer records what comes from a file.
+type Importer interface {
+	capture.Recorder
+	// Flush returns when everything begun so far is committed.
+	Flush(ctx context.Context) error
 }
 
 // Feed publishes committed changes.

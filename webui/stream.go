@@ -50,6 +50,8 @@ type console struct {
 	queue queue
 	// read is the last revision seen, sent the last up to which the console knows everything.
 	read, sent int64
+	// start is what hello says.
+	start int64
 	// live is the revision at which the stream had caught up. What was before it, the console may have been shown by a
 	// list; from there on, the console knows of open exchanges only those in shown.
 	live  int64
@@ -97,6 +99,9 @@ func (s *Server) stream(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	defer func() { c.changes.Close() }()
+	if err := c.baseline(r.Context(), nil); err != nil {
+		return err
+	}
 	h := &batchHijacker{ResponseWriter: w}
 	up := websocket.Upgrader{
 		HandshakeTimeout: sendTimeout, ReadBufferSize: 1 << 10, WriteBufferSize: 4 << 10,
@@ -132,6 +137,10 @@ func (c *console) begin(after int64, resuming bool, values url.Values) error {
 		c.changes, err = store.Changes(from)
 	}
 	c.read, c.sent, c.live = from, from, now
+	if c.start = from; c.reset {
+		// Who leaves between hello and reset, and comes back with what hello said, must be told to start over again.
+		c.start = 0
+	}
 	return err
 }
 

@@ -164,7 +164,9 @@ func TestStreamGoesOnWhereItLeftOff(t *testing.T) {
 	l.store.put(sample(6))
 	v.expect("exchange 6")
 	v = l.stream(url.Values{"after": {"100"}})
-	v.expect("hello", "reset")
+	if hello := v.expect("hello", "reset")[0]; hello.Seq != 0 {
+		t.Fatalf("who leaves before it is told to reset comes back with %d", hello.Seq)
+	}
 	l.store.forget(4)
 	v = l.stream(url.Values{"after": {"3"}})
 	v.expect("hello", "reset")

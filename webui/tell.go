@@ -84,8 +84,17 @@ func (c *console) send(ctx context.Context) error {
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
 	c.out.begin()
-	if err := c.write(helloMessage{"hello", c.sent, c.s.cfg.Store.ID(), c.s.cfg.Version}); err != nil {
+	if err := c.write(helloMessage{"hello", c.start, c.s.cfg.Store.ID(), c.s.cfg.Version}); err != nil {
 		return err
+	}
+	c.mu.Lock()
+	reset := c.reset
+	c.reset = false
+	c.mu.Unlock()
+	if reset {
+		if err := c.write(resetMessage{"reset"}); err != nil {
+			return err
+		}
 	}
 	if err := c.sendStatus(ctx); err != nil {
 		return err
@@ -134,13 +143,13 @@ func (c *console) flush(ctx context.Context) (int, error) {
 	}
 	var gap *gapMessage
 	var gone []int64
-	if c.queue.count == 0 {
-		if c.behind {
-			gap = &gapMessage{"gap", c.sent, c.read}
-			gone = c.gone
-		}
+	switch {
+	case c.behind:
+		gap, gone = &gapMessage{"gap", c.sent, c.read}, c.gone
 		c.sent = c.read
-	} else {
+	case c.queue.count == 0:
+		c.sent = c.read
+	default:
 		signal(c.wake)
 	}
 	c.reset, c.behind, c.gone = false, false, nil

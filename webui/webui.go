@@ -12,7 +12,7 @@
 //
 // GET /api/v1/stream is a WebSocket. The server sends, each as one text message:
 //
-//	{"type":"hello","seq":N,"store":"UUID","version":"…"}   where the stream begins
+//	{"type":"hello","seq":N,"store":"UUID","version":"…"}   where the stream begins; 0 before a reset
 //	{"type":"exchange","seq":N,"exchange":{summary}}        a committed revision that matches the filter
 //	{"type":"removed","seq":N,"ids":[…]}                    deleted, or matching no longer
 //	{"type":"message","exchange":ID,"n":…,…}                a message of a subscribed exchange

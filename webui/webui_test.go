@@ -250,7 +250,9 @@ func TestStatusTellsOfTrouble(t *testing.T) {
 	if st.Health != "failing" || st.Problem != errTest.Error() {
 		t.Errorf("%+v", st)
 	}
+	l.store.mu.Lock()
 	l.store.listErr = errTest
+	l.store.mu.Unlock()
 	l.ask("GET", "/api/v1/exchanges", "").problem(t, 500)
 }
 
