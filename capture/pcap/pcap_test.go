@@ -259,7 +259,7 @@ func large(version string, size int64) *capture.Exchange {
 }
 
 func TestLargeBodies(t *testing.T) {
-	const size = 20 << 20
+	const size = 3 << 20
 	for _, v := range []string{"HTTP/1.1", "HTTP/2"} {
 		file := save(t, largeSource{size}, large(v, size))
 		rows := tshark(t, file, "tcp.srcport == 80 && tcp.len > 0", "tcp.len", "tcp.seq")
@@ -283,10 +283,10 @@ func TestLargeBodies(t *testing.T) {
 func TestMemoryDoesNotGrow(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	write(t, io.Discard, largeSource{64 << 20}, large("HTTP/1.1", 64<<20))
+	write(t, io.Discard, largeSource{48 << 20}, large("HTTP/1.1", 48<<20))
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 16<<20 {
-		t.Errorf("%d MiB for a body of 64", grown>>20)
+		t.Errorf("%d MiB for a body of 48", grown>>20)
 	}
 }
 
