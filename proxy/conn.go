@@ -3,7 +3,6 @@ package proxy
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"strconv"
@@ -225,9 +224,7 @@ const (
 // linger closes the sending side and reads what the client still sends, for a bounded while.
 func (c *clientConn) linger() {
 	if cw, ok := c.Conn.(closeWriter); ok {
-		if t, ok := c.Conn.(*tls.Conn); ok {
-			t.SetWriteDeadline(time.Now().Add(lingerTime))
-		}
+		c.Conn.SetWriteDeadline(time.Now().Add(lingerTime)) // a TLS goodbye may wait for a client that does not read
 		if cw.CloseWrite() != nil {
 			return
 		}

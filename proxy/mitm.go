@@ -28,12 +28,17 @@ type hello struct {
 	keep  bool
 	muted bool
 	leaf  error // why there is no leaf
+	// alerts is nil once the handshake is over.
+	alerts *alerts
 }
 
 func (h *hello) Read(p []byte) (int, error) {
 	n, err := h.r.Read(p)
 	if h.keep {
 		h.kept = append(h.kept, p[:n]...)
+	}
+	if h.alerts != nil {
+		h.alerts.watch(p[:n])
 	}
 	return n, err
 }
@@ -79,7 +84,7 @@ func (p *Proxy) tlsConfig() *tls.Config {
 			if name == "" {
 				name = h.c.target.host
 			}
-			leaf, err := p.cfg.Leaves.Leaf(info.Context(), name)
+			leaf, err := p.cfg.Leaves.LeafFor(info, name)
 			h.leaf = err
 			return leaf, err
 		},
@@ -88,8 +93,8 @@ func (p *Proxy) tlsConfig() *tls.Config {
 
 // serveTLS ends the client's TLS and serves what is inside.
 func (c *clientConn) serveTLS(t *target, start time.Time) {
-	h := &hello{Conn: c.Conn, r: c.br, c: c, keep: true}
-	tc := tls.Server(h, c.p.serverTLS)
+	h := &hello{Conn: c.Conn, r: c.br, c: c, keep: true, alerts: &alerts{}}
+	tc := &firstUse{Conn: tls.Server(h, c.p.serverTLS)}
 	ctx, cancel := context.WithTimeout(c.p.quit, clientHandshakeTimeout)
 	err := tc.HandshakeContext(ctx)
 	cancel()
@@ -98,11 +103,18 @@ func (c *clientConn) serveTLS(t *target, start time.Time) {
 			c.pass(t, start, false, false, nil, h.kept)
 			return
 		}
-		c.p.handshakeFailed(c, t, h, err, start)
+		c.p.handshakeFailed(c, t, h, h.alerts.instead(err), start)
 		return
 	}
+	h.alerts = nil
 	s := tc.ConnectionState()
-	c.p.pins.succeeded(t.host)
+	tc.since = time.Now()
+	tc.used = func() { c.p.pins.succeeded(t.host) }
+	tc.unused = func() {
+		if !c.p.pins.known(t.host) {
+			c.p.handshakeFailed(c, t, h, errUnused, start)
+		}
+	}
 	t.scheme = "https"
 	c.tls = &capture.ClientTLS{Version: tls.VersionName(s.Version), CipherSuite: tls.CipherSuiteName(s.CipherSuite),
 		ALPN: s.NegotiatedProtocol, ServerName: s.ServerName}
@@ -129,6 +141,34 @@ func (c *clientConn) serveTLS(t *target, start time.Time) {
 	case speaksOther, speaksTLS:
 		c.pass(t, start, true, false, nil, nil)
 	}
+}
+
+// errUnused is what becomes of a handshake after which the client hangs up at once.
+var errUnused = errors.New("the client closed the connection right after its TLS handshake")
+
+// hangUpTime is how soon after its handshake a client that does not trust the certificate has gone. GnuTLS (wget, git)
+// ends the handshake first and looks at the certificate then, so there is no alert; a browser's idle connection lasts
+// longer.
+const hangUpTime = time.Second
+
+// firstUse tells whether a client that has finished its handshake goes on to say something.
+type firstUse struct {
+	*tls.Conn
+	since        time.Time
+	used, unused func() // either is called once, with the first read
+}
+
+func (f *firstUse) Read(p []byte) (int, error) {
+	n, err := f.Conn.Read(p)
+	if f.used != nil && (n > 0 || err != nil) {
+		if n > 0 {
+			f.used()
+		} else if isEOF(err) && time.Since(f.since) < hangUpTime {
+			f.unused()
+		}
+		f.used, f.unused = nil, nil
+	}
+	return n, err
 }
 
 // handshakeFailed records a client that did not get through its handshake, and what that means.
@@ -164,11 +204,16 @@ func explainHandshake(t *target, h *hello, err error, failures int) (message, hi
 		message = fmt.Sprintf("the client does not trust eaves' certificate for %s (%s)", host, strings.TrimPrefix(text, "remote error: "))
 	case strings.Contains(text, "expired certificate"):
 		message = fmt.Sprintf("the client takes eaves' certificate for %s for expired: is its clock right?", host)
+	case errors.Is(err, errUnused):
+		distrust = true
+		message = fmt.Sprintf("the client closed the connection right after its TLS handshake for %s: wget, git and others do so when they do not trust a certificate", host)
 	case isEOF(err) || errors.Is(err, net.ErrClosed) || strings.Contains(text, "connection reset"):
 		distrust = true
 		message = fmt.Sprintf("the client broke off its TLS handshake for %s without saying why: many do so when they do not trust a certificate", host)
 	case errors.Is(err, context.DeadlineExceeded) || isTimeout(err):
 		return fmt.Sprintf("the client did not finish its TLS handshake for %s within %v", host, clientHandshakeTimeout), ""
+	case strings.Contains(text, "signature algorithms"):
+		return fmt.Sprintf("the client takes RSA certificates only, and eaves makes ECDSA ones (for %s): %s", host, text), ""
 	case strings.Contains(text, "unsupported versions"), strings.Contains(text, "no cipher suite"), strings.Contains(text, "protocol version"):
 		return fmt.Sprintf("client and eaves have no TLS version or cipher suite in common for %s: %s", host, text), ""
 	default:
@@ -186,7 +231,7 @@ func explainHandshake(t *target, h *hello, err error, failures int) (message, hi
 // maxPins bounds how many hosts pins remembers.
 const maxPins = 1024
 
-// pins counts handshakes that failed in a row, by host.
+// pins counts handshakes that failed in a row, by host; 0 is a host whose last one went well.
 type pins struct {
 	mu    sync.Mutex
 	count map[string]int
@@ -204,6 +249,17 @@ func (p *pins) failed(host string) int {
 
 func (p *pins) succeeded(host string) {
 	p.mu.Lock()
-	delete(p.count, host)
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	if _, ok := p.count[host]; p.count == nil || !ok && len(p.count) >= maxPins {
+		p.count = make(map[string]int)
+	}
+	p.count[host] = 0
+}
+
+// known says whether the last client to ask for the host went on to use its connection.
+func (p *pins) known(host string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, ok := p.count[host]
+	return ok && n == 0
 }

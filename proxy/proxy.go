@@ -40,9 +40,9 @@ import (
 // Host is the name under which clients of the proxy find the onboarding page.
 const Host = "eaves.test"
 
-// Leaves gives a certificate, with its key, for a host that a client asked for.
+// Leaves gives a certificate, with its key, of a kind that the client can use, for a host that it asked for.
 type Leaves interface {
-	Leaf(ctx context.Context, host string) (*tls.Certificate, error)
+	LeafFor(hello *tls.ClientHelloInfo, host string) (*tls.Certificate, error)
 }
 
 // Action is what a rule does with the requests that its filter matches.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
@@ -294,11 +295,10 @@ func TestPriorKnowledgeHTTP2InATunnel(t *testing.T) {
 	}
 	go srv.Serve(l)
 	t.Cleanup(func() { srv.Close() })
-	tr := &http.Transport{Protocols: &p, DialContext: nil}
-	tr.Dial = func(string, string) (net.Conn, error) {
+	tr := &http.Transport{Protocols: &p, DialContext: func(context.Context, string, string) (net.Conn, error) {
 		c, _ := r.connect(l.Addr().String(), "")
 		return c, nil
-	}
+	}}
 	t.Cleanup(tr.CloseIdleConnections)
 	resp, err := (&http.Client{Transport: tr, Timeout: waitLimit}).Get("http://" + l.Addr().String() + "/x")
 	if err != nil {

@@ -64,11 +64,19 @@ func echo(s *Stream) {
 // transport is a client of the library's over c.
 func transport(t *testing.T, c net.Conn) http.RoundTripper {
 	t.Helper()
-	cc, err := (&http2.Transport{AllowHTTP: true}).NewClientConn(c)
+	var p http.Protocols
+	p.SetUnencryptedHTTP2(true)
+	tr := &http.Transport{Protocols: &p, DialContext: func(context.Context, string, string) (net.Conn, error) { return c, nil }}
+	t.Cleanup(tr.CloseIdleConnections)
+	// The first request makes the connection that all others share.
+	resp, err := (&http.Client{Transport: tr, Timeout: waitLimit}).Post("http://a.test/", "text/plain", strings.NewReader("first"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cc
+	if _, err := io.ReadAll(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	return tr
 }
 
 func TestLargeBodyBothWaysAtOnce(t *testing.T) {
