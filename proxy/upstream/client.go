@@ -51,6 +51,7 @@ type Client struct {
 	cfg         Config
 	boot        string // makes connection ids unique beyond this process
 	connections atomic.Int64
+	suites      []uint16 // of TLS up to 1.2
 	// pingAfter is how long nothing may have come over an HTTP/2 connection before it is asked whether it is alive,
 	// together with the next call; pingTimeout is how long it has to answer.
 	pingAfter, pingTimeout time.Duration
@@ -86,7 +87,7 @@ func New(cfg Config) *Client {
 	}
 	return &Client{
 		cfg: cfg, boot: strconv.FormatInt(time.Now().UnixMilli(), 36), hosts: make(map[key]*host),
-		pingAfter: 10 * time.Second, pingTimeout: 5 * time.Second,
+		suites: cipherSuites(), pingAfter: 10 * time.Second, pingTimeout: 5 * time.Second,
 	}
 }
 

@@ -39,6 +39,20 @@ type hello struct {
 	verification verification
 }
 
+// cipherSuites are what is offered up to TLS 1.2: besides Go's own choice what browsers and curl still take, so that an
+// origin that they reach can be reached through eaves. The receipt says which one it was.
+func cipherSuites() []uint16 {
+	ids := []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
+		tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_RSA_WITH_AES_128_CBC_SHA256, tls.TLS_RSA_WITH_AES_128_CBC_SHA, tls.TLS_RSA_WITH_AES_256_CBC_SHA,
+	}
+	for _, s := range tls.CipherSuites() {
+		ids = append(ids, s.ID)
+	}
+	return ids
+}
+
 // memory is what is kept between handshakes of one pool key, and never beyond it.
 type memory struct {
 	sessions tls.ClientSessionCache
@@ -85,6 +99,7 @@ func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, m *memor
 			}
 			return &tls.Certificate{}, nil
 		},
+		CipherSuites: c.suites,
 		KeyLogWriter: c.cfg.KeyLog,
 	}
 	if m != nil {

@@ -123,6 +123,12 @@ func TestBadTLSOrigins(t *testing.T) {
 		cfg.Certificates = []tls.Certificate{good}
 		return func(t *testing.T) int { return tlsServer(t, cfg) }
 	}
+	goodRSA := chainOf(issueKey(t, inter, rsaKey(), leafFor("bad.localhost")), inter)
+	suite := func(id uint16) func(*testing.T) int {
+		return func(t *testing.T) int {
+			return tlsServer(t, &tls.Config{Certificates: []tls.Certificate{goodRSA}, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{id}})
+		}
+	}
 	raw := func(f func(net.Conn, *bufio.Reader)) func(*testing.T) int {
 		return func(t *testing.T) int { return portOf(t, rawServer(t, f)) }
 	}
@@ -165,6 +171,8 @@ func TestBadTLSOrigins(t *testing.T) {
 		{"root sent too", serve(chainOf(issue(t, inter, leafFor("bad.localhost")), inter, root)), "", ok},
 		{"wildcard", serve(chainOf(issue(t, root, leafFor("*.localhost")))), "", ok},
 		{"TLS 1.2 only", with(&tls.Config{MaxVersion: tls.VersionTLS12}), "", ok},
+		{"RSA key exchange", suite(tls.TLS_RSA_WITH_AES_128_GCM_SHA256), "", ok},
+		{"CBC", suite(tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256), "", ok},
 		{"TLS 1.3 only", with(&tls.Config{MinVersion: tls.VersionTLS13}), "", ok},
 		{"client certificate optional", with(&tls.Config{ClientAuth: tls.RequestClientCert}), "", ok},
 		{"many names", serve(chainOf(issue(t, root, leafFor(append(strings.Split(strings.Repeat("n.test ", 900), " ")[:900], "bad.localhost")...)))), "", ok},
@@ -200,8 +208,8 @@ func TestBadTLSOrigins(t *testing.T) {
 			c.Write(append([]byte{0x16, 3, 0, 0, 42, 2, 0, 0, 38, 3, 0}, make([]byte, 36)...))
 			io.Copy(io.Discard, br)
 		}), capture.StageTLS, []string{"SSL 3.0", "TLS 1.2"}},
-		{"RC4 only", with(&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}}), capture.StageTLS, []string{"handshake_failure", "RC4"}},
-		{"3DES only", with(&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA}}), capture.StageTLS, []string{"handshake_failure", "3DES"}},
+		{"RC4 only", suite(tls.TLS_RSA_WITH_RC4_128_SHA), capture.StageTLS, []string{"handshake_failure", "RC4"}},
+		{"3DES only", suite(tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA), capture.StageTLS, []string{"handshake_failure", "3DES"}},
 		{"DHE only", alert(40), capture.StageTLS, []string{"handshake_failure", "DHE"}},
 		{"insufficient security", alert(71), capture.StageTLS, []string{"insufficient_security"}},
 		{"unknown name", alert(112), capture.StageTLS, []string{"unrecognized_name", "bad.localhost"}},

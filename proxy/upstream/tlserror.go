@@ -179,7 +179,7 @@ func (h *hello) alerted(code uint8, tlsFail func(string, ...any) *Error) *Error 
 		e.Message += ": it speaks neither TLS 1.2 nor 1.3, and older versions are not offered"
 		e.hint("the server needs TLS 1.2 or later")
 	case alertHandshakeFailure, alertInsufficientSecurity:
-		e.Message += ": nothing that is offered will do for it; it may want ciphers that are no longer offered (such as RC4, 3DES, DHE or RSA key exchange)"
+		e.Message += ": nothing that is offered will do for it; it may want ciphers that are not offered (such as RC4, 3DES or DHE)"
 		e.hint("the server needs a modern cipher suite (ECDHE with AES-GCM or ChaCha20)")
 	case alertUnrecognizedName:
 		e.hint("the server does not serve the name %q", h.serverName)
