@@ -301,7 +301,7 @@ func (f *flow) failed(err error) *http.Response {
 // blocked answers for a rule.
 func (f *flow) blocked() *http.Response {
 	return f.own(http.StatusForbidden, &capture.Error{Stage: capture.StageRoute,
-		Message: "blocked by rule " + f.rule.Name, Hint: "eaves rule list shows the rules, eaves rule remove takes one away"})
+		Message: "blocked by " + f.rule.Name, Hint: "eaves rule list shows the rules, eaves rule remove takes one away"})
 }
 
 // own is an answer that eaves gives itself: a short body naming stage and cause.

@@ -60,7 +60,7 @@ const (
 
 // Rule is one rule of the pipeline. The first that matches decides.
 type Rule struct {
-	// Name is how the rule is named in answers and records.
+	// Name is how the rule is named in answers and records, such as "rule 3".
 	Name   string
 	Filter *filter.Filter
 	Action Action

@@ -241,7 +241,7 @@ func (c *clientConn) relayTunnel(t *target, start time.Time, nc net.Conn, receip
 	x.ClientTLS = c.tls
 	x.AnsweredBy = capture.AnsweredByOrigin
 	if rule != nil {
-		x.Comment = "passed through by rule " + rule.Name
+		x.Comment = "passed through by " + rule.Name
 	}
 	x.Response = &capture.Response{Status: http.StatusOK, StatusText: "Connection established", HTTPVersion: "HTTP/1.1",
 		Header: capture.Header{}, Trailer: capture.Header{}, HeadersSize: -1}
