@@ -229,6 +229,13 @@ func (s *statement) with(args ...driver.Value) error {
 	return s.run()
 }
 
+// finalize gives a statement back. A connection with statements that are not given back keeps its files open.
+func (s *statement) finalize() {
+	if s != nil {
+		s.stmt.(driver.Stmt).Close()
+	}
+}
+
 // pool is a fixed number of read-only connections.
 type pool struct {
 	free chan *conn

@@ -48,16 +48,24 @@ func openDatabase(ctx context.Context, path string) (*conn, error) {
 	if err := precheck(path); err != nil {
 		return nil, err
 	}
-	// page_size and auto_vacuum take effect in an empty database only.
-	c, err := newConn(openConn(dsn(path, "_busy_timeout=5000&_txlock=immediate"), nil,
-		fmt.Sprintf("PRAGMA page_size = %d", pageSize), "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
-		"PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -16384", "PRAGMA wal_autocheckpoint = 0", "PRAGMA journal_size_limit = 67108864"))
+	steps, err := migrations.Steps()
+	if err != nil {
+		return nil, err
+	}
+	c, err := newConn(openConn(dsn(path, "_busy_timeout=5000&_txlock=immediate"), nil))
 	if err != nil {
 		return nil, opening(path, err)
 	}
-	steps, err := migrations.Steps()
+	// Before anything is changed.
+	version, err := schemaVersion(ctx, c, path, len(steps))
 	if err == nil {
-		err = migrate(ctx, c, path, steps)
+		err = c.set(
+			// These two take effect in an empty database only.
+			fmt.Sprintf("page_size = %d", pageSize), "auto_vacuum = INCREMENTAL",
+			"journal_mode = WAL", "synchronous = NORMAL", "temp_store = MEMORY", "cache_size = -16384", "wal_autocheckpoint = 0", "journal_size_limit = 67108864")
+	}
+	if err == nil && version < len(steps) {
+		err = migrate(c, path, version, steps)
 	}
 	if err != nil {
 		c.Close()
@@ -117,30 +125,42 @@ func (c *conn) script(sql string) error {
 	return err
 }
 
-// migrate brings the schema forward, all steps in one transaction, after a copy of the database was made.
-func migrate(ctx context.Context, c *conn, path string, steps []migrations.Step) error {
-	version, err := c.integer(ctx, "PRAGMA user_version")
-	if err != nil {
-		return err
+// set runs pragmas.
+func (c *conn) set(pragmas ...string) error {
+	for _, p := range pragmas {
+		if err := c.exec("PRAGMA " + p); err != nil {
+			return err
+		}
 	}
-	application, err := c.integer(ctx, "PRAGMA application_id")
-	if err != nil {
-		return err
+	return nil
+}
+
+// schemaVersion is the version of the database's schema, 0 where it is empty. It refuses databases that are not eaves's,
+// or of a later version than the latest known.
+func schemaVersion(ctx context.Context, c *conn, path string, latest int) (int, error) {
+	var numbers [3]int64
+	for i, sql := range []string{"PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_schema"} {
+		n, err := c.integer(ctx, sql)
+		if err != nil {
+			return 0, err
+		}
+		numbers[i] = n
 	}
-	tables, err := c.integer(ctx, "SELECT count(*) FROM sqlite_schema")
-	if err != nil {
-		return err
-	}
-	latest := int64(len(steps))
+	version, application, tables := int(numbers[0]), numbers[1], numbers[2]
 	switch {
 	case tables > 0 && application != applicationID:
-		return &OpenError{path, "this is a database of another program", "give another directory with --data", nil}
+		return 0, &OpenError{path, "this is a database of another program", "give another directory with --data", nil}
 	case version > latest:
-		return &OpenError{path, fmt.Sprintf("it was made by a newer eaves (schema %d; this one knows %d)", version, latest), "upgrade eaves, or give another directory with --data", nil}
-	case version == latest:
-		return nil
+		return 0, &OpenError{path, fmt.Sprintf("it was made by a newer eaves (schema %d; this one knows %d)", version, latest), "upgrade eaves, or give another directory with --data", nil}
+	case tables == 0:
+		return 0, nil
 	}
-	if tables > 0 {
+	return version, nil
+}
+
+// migrate brings the schema forward, all steps in one transaction, after a copy of the database was made.
+func migrate(c *conn, path string, version int, steps []migrations.Step) error {
+	if version > 0 {
 		backup := fmt.Sprintf("%s.v%d.bak", path, version)
 		if _, err := os.Stat(backup); err == nil {
 			backup = fmt.Sprintf("%s.v%d.%d.bak", path, version, time.Now().Unix())
@@ -154,10 +174,10 @@ func migrate(ctx context.Context, c *conn, path string, steps []migrations.Step)
 	for _, step := range steps[version:] {
 		sql += step.SQL + "\n;"
 	}
-	sql += fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;", applicationID, latest)
+	sql += fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;", applicationID, len(steps))
 	if err := c.script(sql); err != nil {
 		c.script("ROLLBACK")
-		return fmt.Errorf("migrating from schema %d to %d: %w", version, latest, err)
+		return fmt.Errorf("migrating from schema %d to %d: %w", version, len(steps), err)
 	}
 	return nil
 }
@@ -204,6 +224,7 @@ func (w *writer) endInterrupted(ctx context.Context) error {
 		seq++
 		err = update.with(seq, string(capture.StateFailed), string(StageEaves), interruptedMessage, id)
 	}
+	update.finalize()
 	if err == nil {
 		err = w.commit.run()
 	}
@@ -221,6 +242,9 @@ func (w *writer) close() error {
 	err := w.conn.exec("PRAGMA optimize")
 	if cerr := w.conn.exec("PRAGMA wal_checkpoint(TRUNCATE)"); err == nil {
 		err = cerr
+	}
+	for _, st := range w.statements {
+		st.finalize()
 	}
 	if cerr := w.conn.Close(); err == nil {
 		err = cerr

@@ -43,6 +43,7 @@ type textIndex struct {
 	conn  *conn
 	begin, commit, rollback, insert,
 	remove, note, setState *statement
+	statements []*statement // all of them
 
 	wake    chan struct{}
 	done    chan struct{}
@@ -101,6 +102,7 @@ func (x *textIndex) open(ctx context.Context) error {
 		if *into, err = c.prepare(sql); err != nil {
 			return err
 		}
+		x.statements = append(x.statements, *into)
 	}
 	os.Chmod(x.path, 0o600)
 	var dest [1]driver.Value
@@ -145,6 +147,10 @@ func (x *textIndex) startOver(ctx context.Context) error {
 }
 
 func (x *textIndex) close() {
+	for _, st := range x.statements {
+		st.finalize()
+	}
+	x.statements = nil
 	if x.conn != nil {
 		x.conn.Close()
 		x.conn = nil
@@ -352,7 +358,7 @@ func (x *textIndex) candidates(needle string, lo, hi int64) (sql string, args []
 	}
 	return `x.id IN (SELECT rowid FROM search.text WHERE text MATCH ? AND rowid BETWEEN ? AND ?
 		UNION ALL SELECT id FROM search.partial WHERE id BETWEEN ? AND ?
-		UNION ALL SELECT id FROM exchanges WHERE seq > (SELECT coalesce((SELECT value FROM search.state WHERE key = 'cursor'), 0)) AND id BETWEEN ? AND ?)`,
+		UNION ALL SELECT id FROM exchanges INDEXED BY exchanges_seq WHERE seq > (SELECT coalesce((SELECT value FROM search.state WHERE key = 'cursor'), 0)) AND id BETWEEN ? AND ?)`,
 		[]any{match, lo, hi, lo, hi, lo, hi}, true
 }
 

@@ -39,6 +39,8 @@ type writer struct {
 	insert, replace, insertDetails, replaceDetails     *statement
 	insertMessage, countFile, insertReceipt, setNumber *statement
 
+	statements []*statement // all of them
+
 	receipts  map[digest]int64 // ids of those known to be in the database
 	headers   [2][]byte        // buffers
 	published []capture.Change // by this transaction
@@ -74,6 +76,7 @@ func newWriter(s *Store, c *conn) (*writer, error) {
 			return nil, err
 		}
 		*into = st
+		w.statements = append(w.statements, st)
 	}
 	return w, nil
 }

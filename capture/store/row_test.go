@@ -1,0 +1,107 @@
+package store
+
+import (
+	"bytes"
+	"database/sql/driver"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"eaves/capture"
+	"eaves/capture/filter"
+)
+
+// throughRow encodes an exchange and decodes its summary from the same values.
+func throughRow(x *capture.Exchange, reqKept, respKept int64) *capture.Exchange {
+	names := append(filter.Columns(), ownColumns[:]...)
+	values := newRowEncoder().encode(x, reqKept, respKept)
+	var row []driver.Value
+	for _, column := range strings.Split(summaryColumns, ", ") {
+		row = append(row, values[slices.Index(names, strings.TrimPrefix(column, "x."))])
+	}
+	return decodeSummary(row)
+}
+
+func TestColumnsAreThoseOfTheTable(t *testing.T) {
+	s := openStore(t, Config{})
+	var there []string
+	err := s.pool.use(testContext(t), func(c *conn) error {
+		var dest [1]driver.Value
+		return c.each(testContext(t), "SELECT name FROM pragma_table_info('exchanges')", nil, dest[:], func() error {
+			there = append(there, asString(dest[0]))
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := append(filter.Columns(), ownColumns[:]...)
+	slices.Sort(there)
+	slices.Sort(names)
+	if !slices.Equal(there, names) {
+		t.Errorf("table %v\nencoder %v", there, names)
+	}
+	if n := len(strings.Split(summaryColumns, ", ")); n != summaryWidth {
+		t.Errorf("%d columns in a summary, the constant says %d", n, summaryWidth)
+	}
+}
+
+func FuzzRow(f *testing.F) {
+	f.Add("GET", "https://a.test/x", "*", "HTTP/1.1", "OK", "text/html; charset=x", "boom", "hint", "red", "c", 200, int64(5), int64(-1), int64(0), 1.5, true)
+	f.Add("", "", "", "", "", "", "", "", "", "", 0, int64(-1), int64(0), int64(9), -1.0, false)
+	f.Add("\x00", "tcp://\xff:1", " ", "é", "\x00", "TEXT/HTML", "\xff", "", "☃", "\n", 999, int64(1)<<40, int64(7), int64(-1), 0.0, true)
+	f.Fuzz(func(t *testing.T, method, url, target, proto, reason, mime, message, hint, mark, comment string, status int, n, size, replay int64, took float64, flag bool) {
+		if status < 0 || took != took || took < 0 && took != -1 || n < -1 || size < -1 {
+			t.Skip()
+		}
+		x := &capture.Exchange{ID: 3, Seq: 9, Kind: capture.KindHTTP, State: capture.StateDone, Source: capture.SourceReplay, Started: time.UnixMicro(size), Time: took,
+			Client: capture.Client{Address: target, HTTPVersion: proto, Run: mark}, ServerIPAddress: hint, Connection: comment, Reused: flag, AnsweredBy: capture.AnsweredByProxy,
+			Request:  capture.Request{Method: method, URL: url, Target: target, HTTPVersion: proto, HeadersSize: n, BodySize: size, Truncated: flag},
+			Timings:  capture.Timings{Blocked: took, DNS: -1, Connect: float64(n), SSL: 0, Send: took / 3, Wait: -1, Receive: 1e-9},
+			ReplayOf: replay, Messages: max(n, 0), Mark: mark, Comment: comment}
+		if flag {
+			x.Response = &capture.Response{Status: status, StatusText: reason, HTTPVersion: proto, HeadersSize: size, BodySize: n, Content: capture.Content{Size: max(size, 0), MimeType: mime}, Truncated: n%2 == 0}
+		}
+		if message != "" {
+			x.Error = &capture.Error{Stage: capture.StageTLS, Message: message, Hint: hint}
+		}
+		var respKept int64
+		if x.Response != nil {
+			respKept = x.Response.Content.Size
+		}
+		got, want := throughRow(x, 0, respKept), x.Summary()
+		// A text that SQLite compares holds no NUL.
+		for _, s := range []*string{&want.Request.Method, &want.Request.URL, &want.Request.HTTPVersion, &want.Client.Address, &want.Client.Run, &want.Mark, &want.Comment} {
+			*s = strings.ReplaceAll(*s, "\x00", "\ufffd")
+		}
+		if want.Error != nil {
+			want.Error = &capture.Error{Stage: want.Error.Stage, Message: strings.ReplaceAll(want.Error.Message, "\x00", "\ufffd"), Hint: want.Error.Hint}
+		}
+		if got.Response != nil && want.Response != nil && strings.ReplaceAll(want.Response.Content.MimeType, "\x00", "\ufffd") == got.Response.Content.MimeType {
+			got.Response.Content.MimeType = want.Response.Content.MimeType
+		}
+		got.Started = want.Started
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got  %+v %+v\nwant %+v %+v", got, got.Response, want, want.Response)
+		}
+	})
+}
+
+func FuzzHeader(f *testing.F) {
+	f.Add("Content-Type", "text/html", "X", "\xff<&>\u2028\x00\"\\")
+	f.Add("", "", "é", "\xe2\x80")
+	f.Fuzz(func(t *testing.T, n1, v1, n2, v2 string) {
+		h := capture.Header{{Name: n1, Value: v1}, {Name: n2, Value: v2}}
+		want, err := json.Marshal(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := appendHeader(nil, h)
+		if !bytes.Equal(got, want) {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
