@@ -47,9 +47,12 @@ type play struct {
 }
 
 func (r *rig) run(t *testing.T, c *testCase, mode string) {
-	o := r.origin(t, mode == "tls")
+	o, err := r.origin(mode == "tls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.close()
 	p := &play{r: r, c: c, mode: mode, host: o.l.Addr().String(), origin: o, before: r.recorder.count()}
-	var err error
 	if p.client, err = r.client(mode, p.host); err != nil {
 		t.Fatal(err)
 	}

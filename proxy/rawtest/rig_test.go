@@ -30,6 +30,22 @@ type rig struct {
 	roots    *x509.CertPool // the proxy's CA
 	identity tls.Certificate
 	recorder *recorder
+
+	mu    sync.Mutex
+	lines []string // what the proxy has logged
+}
+
+func (r *rig) log(line string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, line)
+}
+
+// logged returns what the proxy has logged.
+func (r *rig) logged() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lines
 }
 
 // newRig runs a proxy until the end of the test.
@@ -46,7 +62,7 @@ func newRig(t *testing.T) *rig {
 	p := proxy.New(proxy.Config{
 		Recorder: r.recorder, Leaves: ca,
 		Roots: func(string) *x509.CertPool { return origins },
-		Log:   func(s string) { t.Log("proxy: " + s) },
+		Log:   r.log,
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -158,24 +174,25 @@ type origin struct {
 	peers chan *peer
 }
 
-func (r *rig) origin(t *testing.T, secure bool) *origin {
-	t.Helper()
+func (r *rig) origin(secure bool) (*origin, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	o := &origin{l: l, peers: make(chan *peer, 16)}
 	if secure {
 		o.tls = &tls.Config{Certificates: []tls.Certificate{r.identity}, NextProtos: []string{"http/1.1"}}
 	}
 	go o.accept()
-	t.Cleanup(func() {
-		l.Close()
-		for p := range o.peers {
-			p.conn.Close()
-		}
-	})
-	return o
+	return o, nil
+}
+
+// close ends the listener and the connections that nobody took.
+func (o *origin) close() {
+	o.l.Close()
+	for p := range o.peers {
+		p.conn.Close()
+	}
 }
 
 func (o *origin) accept() {
@@ -266,6 +283,32 @@ func (r *recorder) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.all)
+}
+
+// open returns an exchange that has not ended although everybody has gone, nil if there is none.
+func (r *recorder) open() *capture.Exchange {
+	deadline := time.After(limit)
+	for {
+		var open *capture.Exchange
+		r.mu.Lock()
+		changed := r.changed
+		for _, k := range r.all {
+			k.mu.Lock()
+			if !k.ended {
+				open = k.x
+			}
+			k.mu.Unlock()
+		}
+		r.mu.Unlock()
+		if open == nil {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			return open
+		}
+	}
 }
 
 // of returns the recordings of exchanges with that client, without the first n of all.

@@ -77,7 +77,7 @@ func hopByHop(f Fields, keep Keep, framing bool, removed *Fields) Fields {
 			said = true
 			if !sameOptions(one.Value, options) {
 				drop(one)
-				one = Field{Name: one.Name, Value: strings.Join(options, ", ")}
+				one = Field{Name: one.Name, Value: strings.Join(spelt(options, named), ", ")}
 			}
 		case hopUpgrade:
 			if !upgrade {
@@ -193,6 +193,22 @@ func has(names []string, name string) bool {
 		}
 	}
 	return false
+}
+
+// spelt returns options as they were written, in the order in which they were.
+func spelt(options, written []string) []string {
+	var out []string
+	for _, w := range written {
+		if has(options, w) && !has(out, w) {
+			out = append(out, w)
+		}
+	}
+	for _, o := range options {
+		if !has(out, o) {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 // sameOptions says whether a Connection line says those options and nothing that would mislead the next hop: keep-alive

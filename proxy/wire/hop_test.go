@@ -23,7 +23,7 @@ func TestHopByHop(t *testing.T) {
 			[]string{"Host: a", "Content-Length: 5", "Authorization: b", "Cookie: c", "Cache-Control: no-cache", "X-Forwarded-For: d", "Trailer: e"}},
 		{"upgrade", lines("A: b", "Connection: Upgrade", "Upgrade: websocket"), []Keep{KeepUpgrade}, []string{"A: b", "Connection: Upgrade", "Upgrade: websocket"}},
 		{"upgrade of Firefox", lines("connection:keep-alive, Upgrade", "upgrade:websocket"), []Keep{KeepUpgrade}, []string{"connection:keep-alive, Upgrade", "upgrade:websocket"}},
-		{"upgrade with more", lines("Connection: close, Upgrade, X", "X: y", "Upgrade: websocket"), []Keep{KeepUpgrade}, []string{"Connection: upgrade (new)", "Upgrade: websocket"}},
+		{"upgrade with more", lines("Connection: close, Upgrade, X", "X: y", "Upgrade: websocket"), []Keep{KeepUpgrade}, []string{"Connection: Upgrade (new)", "Upgrade: websocket"}},
 		{"upgrade that Connection does not name", lines("Connection: close", "Upgrade: websocket"), []Keep{KeepUpgrade}, nil},
 		{"upgrade without Upgrade", lines("Connection: upgrade"), []Keep{KeepUpgrade}, nil},
 		{"trailers", lines("Connection: TE", "TE: trailers", "X: y"), []Keep{KeepTrailers}, []string{"Connection: TE", "TE: trailers", "X: y"}},
@@ -33,7 +33,7 @@ func TestHopByHop(t *testing.T) {
 		{"closing", lines("A: b", "Connection: Close"), []Keep{Closing}, []string{"A: b", "Connection: Close"}},
 		{"closing, made", lines("Connection: keep-alive", "A: b"), []Keep{Closing}, []string{"Connection: close (new)", "A: b"}},
 		{"closing, added", lines("A: b"), []Keep{Closing}, []string{"A: b", "Connection: close (new)"}},
-		{"closing and upgrade", lines("Connection: upgrade", "Upgrade: x"), []Keep{Closing, KeepUpgrade}, []string{"Connection: close, upgrade (new)", "Upgrade: x"}},
+		{"closing and upgrade", lines("Connection: upgrade", "Upgrade: x"), []Keep{Closing, KeepUpgrade}, []string{"Connection: upgrade, close (new)", "Upgrade: x"}},
 	} {
 		before := written(c.in)
 		kept, removed := HopByHop(c.in, c.keep...)
