@@ -159,7 +159,7 @@ func (c *clientConn) flow(head *wire.RequestHead, start time.Time) *flow {
 
 // urlOf is what is recorded as URL for a target inside the tunnel, or of the proxy itself.
 func (c *clientConn) urlOf(target string) string {
-	if strings.Contains(target, "://") {
+	if !strings.HasPrefix(target, "/") && strings.Contains(target, "://") {
 		return target
 	}
 	if c.target == nil {
@@ -234,7 +234,7 @@ func (f *flow) serveThrough(w http.ResponseWriter) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			if v != http.ErrAbortHandler {
-				f.p.cfg.Log(fmt.Sprintf("serving %s %s: %v", f.method, f.url, v))
+				f.p.cfg.Log(fmt.Sprintf("serving a %s to %s: %v", f.method, f.host, v)) // no URL: it may hold secrets
 			}
 			f.noteCut(capture.StageHTTP, "eaves failed while it served this request")
 			err = errServing{v}

@@ -31,7 +31,7 @@ func TestExchangeIsForwardedAndRecorded(t *testing.T) {
 				w.Header().Set("Content-Type", "text/plain")
 				fmt.Fprintf(w, "%s %s %q", q.Method, q.URL.RequestURI(), b)
 			}), m.secure, m.h2)
-			resp, err := r.client(m.h2).Post(o.URL+"/a%2Fb?c=d", "text/x", strings.NewReader("hello"))
+			resp, err := r.client(m.h2).Post(o.URL+"/a%2Fb?c=http://d", "text/x", strings.NewReader("hello"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,13 +40,13 @@ func TestExchangeIsForwardedAndRecorded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := `POST /a%2Fb?c=d "hello"`
+			want := `POST /a%2Fb?c=http://d "hello"`
 			if string(body) != want || resp.StatusCode != 200 {
 				t.Fatalf("got %d %q, want %q", resp.StatusCode, body, want)
 			}
 			k := r.mem.finished(t, 1)[0]
 			x := k.x
-			if x.State != capture.StateDone || x.Request.Method != "POST" || x.Request.URL != o.URL+"/a%2Fb?c=d" || x.Response.Status != 200 {
+			if x.State != capture.StateDone || x.Request.Method != "POST" || x.Request.URL != o.URL+"/a%2Fb?c=http://d" || x.Response.Status != 200 {
 				t.Fatalf("recorded %+v", x)
 			}
 			if string(k.req) != "hello" || string(k.resp) != want {

@@ -62,7 +62,7 @@ func (p *Proxy) Replay(ctx context.Context, req ReplayRequest, done func()) (int
 		defer close(id)
 		defer closeBody()
 		if err := f.serveThrough(&discardResponse{header: make(map[string][]string)}); err != nil {
-			p.cfg.Log(fmt.Sprintf("replaying %s: %v", f.url, err))
+			p.cfg.Log(fmt.Sprintf("replaying exchange %d: %v", f.replayOf, err))
 		}
 		f.finish()
 		if done != nil {
