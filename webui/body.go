@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"eaves/capture"
@@ -144,10 +146,14 @@ type part struct{ first, last int64 }
 // maxPart is the largest part that is gathered in memory.
 const maxPart = 16 << 20
 
-// onePart reads a range header that asks for one closed range of moderate size.
+// onePart reads a range header that asks for one closed range of moderate size. Everything else is left to net/http.
 func onePart(header string) (part, bool) {
-	var p part
-	var rest string
-	n, _ := fmt.Sscanf(header, "bytes=%d-%d%s", &p.first, &p.last, &rest)
-	return p, n == 2 && p.first >= 0 && p.last >= p.first && p.last-p.first < maxPart
+	spec, ok := strings.CutPrefix(header, "bytes=")
+	first, last, dash := strings.Cut(spec, "-")
+	from, errFrom := strconv.ParseUint(first, 10, 62)
+	to, errTo := strconv.ParseUint(last, 10, 62)
+	if !ok || !dash || errFrom != nil || errTo != nil || to < from || to-from >= maxPart {
+		return part{}, false
+	}
+	return part{int64(from), int64(to)}, true
 }

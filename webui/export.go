@@ -16,6 +16,7 @@ import (
 	"eaves/capture/curl"
 	"eaves/capture/har"
 	"eaves/capture/jsonl"
+	"eaves/capture/pcap"
 	"eaves/capture/redact"
 )
 
@@ -37,6 +38,7 @@ func formats() []format {
 		{"har", "har", "application/json", func(w io.Writer, s *Server) exporter { return har.NewWriter(w, s.cfg.Store, s.cfg.Version) }},
 		{"curl", "sh", "text/x-shellscript", func(w io.Writer, s *Server) exporter { return curl.NewWriter(w, s.cfg.Store) }},
 		{"jsonl", "jsonl", "application/jsonl", func(w io.Writer, s *Server) exporter { return jsonl.NewWriter(w, s.cfg.Store) }},
+		{"pcapng", "pcapng", "application/vnd.tcpdump.pcap", func(w io.Writer, s *Server) exporter { return pcap.NewWriter(w, s.cfg.Store) }},
 	}
 }
 
@@ -126,6 +128,7 @@ func (s *Server) importHAR(w http.ResponseWriter, r *request) error {
 	}
 	in := &patient{r: r.Body, control: http.NewResponseController(w)}
 	n, err := har.Read(r.Context(), in, s.cfg.Store)
+	_ = in.control.SetReadDeadline(time.Time{})
 	if flushed := s.cfg.Store.Flush(r.Context()); flushed != nil {
 		return flushed
 	}

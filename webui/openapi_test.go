@@ -144,6 +144,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/export", "/export?format=har", "", 200},
 		{"GET", "/export", "/export?format=jsonl&filter=id:1&secrets=true", "", 200},
 		{"GET", "/export", "/export?format=curl", "", 200},
+		{"GET", "/export", "/export?format=pcapng", "", 200},
 		{"GET", "/export", "/export?format=doc", "", 400},
 		{"GET", "/export", "", "", 400},
 		{"GET", "/export", "/export?format=har&filter=(", "", 400},

@@ -28,6 +28,7 @@ const (
 	flushBytes    = 96 << 10
 	bytesASecond  = 1_000_000
 	statusEvery   = time.Second
+	statusTimeout = 2 * time.Second
 	pingEvery     = 5 * time.Second
 	pongTimeout   = 15 * time.Second
 	goodbyeWithin = time.Second

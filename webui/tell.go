@@ -341,6 +341,8 @@ func messageFrame(id int64, m capture.Message) ([]byte, error) {
 
 // sendStatus tells how eaves is, if that has changed.
 func (c *console) sendStatus(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
 	st, err := c.s.status.get(ctx, statusEvery*9/10)
 	if err != nil {
 		return nil // the next one may be better

@@ -251,18 +251,24 @@ type answer struct {
 }
 
 func (a *answer) WriteHeader(status int) {
-	a.begun = true
+	a.begin()
 	a.ResponseWriter.WriteHeader(status)
 }
 
 func (a *answer) Write(p []byte) (int, error) {
+	a.begin()
+	return a.ResponseWriter.Write(p)
+}
+
+// begin notes that something is written. A deadline would outlast the answer and meet the next one on the connection, so
+// that one which writes no body sets it anew, too.
+func (a *answer) begin() {
 	a.begun = true
 	if now := time.Now(); a.deadline.Sub(now) < writeTimeout/2 {
 		a.deadline = now.Add(writeTimeout)
 		// Recorders in tests have no deadlines: they need none.
 		_ = http.NewResponseController(a.ResponseWriter).SetWriteDeadline(a.deadline)
 	}
-	return a.ResponseWriter.Write(p)
 }
 
 // Unwrap lets http.ResponseController reach the connection.
