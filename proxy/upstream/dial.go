@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/idna"
@@ -260,8 +261,8 @@ func (c *Client) connectError(ctx context.Context, host string, failed []attempt
 		return fail(capture.StageTimeout, first.err, "connecting to %s: no answer within %s", where, seconds(c.cfg.DialTimeout)).
 			hint("check host, port and firewall")
 	}
-	e := fail(capture.StageConnect, first.err, "connecting to %s: connection %s", where, strings.Join(why, ", "))
-	if why[0] == "refused" {
+	e := fail(capture.StageConnect, first.err, "connecting to %s: %s", where, strings.Join(why, ", "))
+	if errors.Is(first.err, syscall.ECONNREFUSED) {
 		e.hint("nothing listens there: check the port, or start the server")
 	}
 	return e

@@ -71,31 +71,33 @@ func plain(err error) string {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "closed by the other side"
+		return "connection closed by the other side"
 	case errors.Is(err, syscall.ECONNRESET):
-		return "reset by the other side"
+		return "connection reset by the other side"
 	case errors.Is(err, syscall.EPIPE):
-		return "closed by the other side while it was written to"
+		return "connection closed by the other side while it was written to"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused"
+		return "connection refused"
 	case errors.Is(err, syscall.ECONNABORTED):
-		return "aborted"
+		return "connection aborted"
 	case errors.Is(err, syscall.EHOSTUNREACH):
 		return "no route to the host"
 	case errors.Is(err, syscall.ENETUNREACH):
 		return "network unreachable"
 	case errors.Is(err, syscall.ETIMEDOUT):
-		return "no answer (the system gave up)"
+		return "connection lost (the system got no answer)"
 	case errors.Is(err, net.ErrClosed):
-		return "closed"
+		return "connection closed"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "too many open files here"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return "no local address or port left for it"
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		return "not permitted by this system (firewall?)"
+	case errors.Is(err, syscall.EINVAL):
+		return "not an address that can be connected to"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "no answer in time"
+		return "nothing came in time"
 	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Err != nil {

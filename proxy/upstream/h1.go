@@ -269,13 +269,13 @@ func (x *exchange) headError(head *wire.ResponseHead, err error, n int) *Error {
 	var e *Error
 	switch {
 	case sendErr != nil && !errors.Is(err, io.EOF):
-		e = fail(capture.StageHTTP, sendErr, "%s: the connection was %s before the request was sent, without an answer", where, plain(sendErr))
+		e = fail(capture.StageHTTP, sendErr, "%s: %s before the request was sent, without an answer", where, plain(sendErr))
 	case sending:
-		e = fail(capture.StageHTTP, err, "%s: the connection was %s while the request's body was being sent, without an answer", where, plain(err))
+		e = fail(capture.StageHTTP, err, "%s: %s while the request's body was being sent, without an answer", where, plain(err))
 	case n > 0:
-		e = fail(capture.StageHTTP, err, "%s: the connection was %s after an informational answer, without a final one", where, plain(err))
+		e = fail(capture.StageHTTP, err, "%s: %s after an informational answer, without a final one", where, plain(err))
 	default:
-		e = fail(capture.StageHTTP, err, "%s: the connection was %s without an answer", where, plain(err))
+		e = fail(capture.StageHTTP, err, "%s: %s without an answer", where, plain(err))
 	}
 	e.unsent = n == 0
 	return e
@@ -327,7 +327,7 @@ func (x *exchange) ended(err error) error {
 	}
 	var op *net.OpError
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op) {
-		return fail(capture.StageHTTP, err, "%s: the answer's body was cut after %d bytes: the connection was %s", x.hc.where, x.body.Count(), plain(err))
+		return fail(capture.StageHTTP, err, "%s: the answer's body was cut after %d bytes: %s", x.hc.where, x.body.Count(), plain(err))
 	}
 	return err // of whoever was written to
 }

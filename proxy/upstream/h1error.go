@@ -22,7 +22,7 @@ func invalidHead(where, scheme string, p *wire.ParseError) *Error {
 	case errors.As(p.Err, &timeout) && timeout.Timeout():
 		return fail(capture.StageTimeout, p, "%s: the answer's head did not come to its end in time", where)
 	case errors.Is(p.Err, io.ErrUnexpectedEOF), p.Err != nil:
-		return fail(capture.StageHTTP, p, "%s: the connection was %s within the answer's head, after %d bytes", where, plain(p.Err), len(head))
+		return fail(capture.StageHTTP, p, "%s: %s within the answer's head, after %d bytes", where, plain(p.Err), len(head))
 	}
 	const few = 40
 	if len(head) > few {

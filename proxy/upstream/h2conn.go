@@ -73,6 +73,7 @@ type h2conn struct {
 	unacked   int64 // of that, read by somebody since the window was last given back
 	goAway    *goAwayError
 	closing   bool
+	broken    error // why it cannot be written to
 	err       error // why the connection has ended
 	idleSince time.Time
 }
@@ -134,7 +135,7 @@ func (h *host) startH2(ctx context.Context, l *link, clear bool, r *Receipt) (*h
 		if e := l.alerted(r, err); e != nil {
 			return nil, e
 		}
-		return nil, fail(capture.StageHTTP, err, "%s: HTTP/2 could not be started: the connection was %s", l.where, plain(err))
+		return nil, fail(capture.StageHTTP, err, "%s: HTTP/2 could not be started: %s", l.where, plain(err))
 	}
 	go cc.read()
 	return cc, nil
@@ -170,7 +171,7 @@ func (cc *h2conn) unlock() error {
 }
 
 // errDead says that a connection is open to us, but not to the server.
-var errDead = errors.New("dead: the server did not answer on it any more")
+var errDead = errors.New("connection dead: the server did not answer on it any more")
 
 // probe asks whether a connection over which nothing has come for long is alive. The writing lock is held.
 func (cc *h2conn) probe() {
@@ -195,9 +196,9 @@ func (cc *h2conn) probe() {
 
 // hearOut ends a connection that cannot be written to any more: whoever reads says why, and is given a moment, as the
 // server may have said it.
-func (cc *h2conn) hearOut() {
+func (cc *h2conn) hearOut(err error) {
 	cc.mu.Lock()
-	cc.closing = true
+	cc.closing, cc.broken = true, err
 	cc.mu.Unlock()
 	_ = cc.SetReadDeadline(time.Now().Add(lastWords))
 }

@@ -71,9 +71,9 @@ func (s *h2stream) failed(err error) *Error {
 		return fail(capture.StageHTTP, goAway, "%s: %sthe server ended the HTTP/2 connection with GOAWAY %v (%s) %q", cc.where, before, goAway.code, codeWords(goAway.code), goAway.debug)
 	}
 	if answered {
-		return fail(capture.StageHTTP, err, "%s: %sthe HTTP/2 connection was %s", cc.where, before, plain(err))
+		return fail(capture.StageHTTP, err, "%s: %s%s (HTTP/2)", cc.where, before, plain(err))
 	}
-	return again(fail(capture.StageHTTP, err, "%s: the HTTP/2 connection was %s without an answer", cc.where, plain(err)), false)
+	return again(fail(capture.StageHTTP, err, "%s: %s without an answer (HTTP/2)", cc.where, plain(err)), false)
 }
 
 // fallBack notes that the host wants HTTP/1.1 (RFC 9113, 7: HTTP_1_1_REQUIRED).

@@ -113,7 +113,7 @@ func TestHTTP2Faults(t *testing.T) {
 			p.fr.WriteGoAway(id, http2.ErrCodeEnhanceYourCalm, []byte("too_many_pings"))
 			p.c.Close()
 		}), []string{"GOAWAY ENHANCE_YOUR_CALM", "too_many_pings"}},
-		{"closes", first(func(p *h2peer, id uint32) { p.c.Close() }), []string{"HTTP/2 connection was closed", "without an answer"}},
+		{"closes", first(func(p *h2peer, id uint32) { p.c.Close() }), []string{"connection closed", "without an answer (HTTP/2)"}},
 		{"no status", first(func(p *h2peer, id uint32) { p.headers(id, true, "a", "b") }), []string{"broke HTTP/2", `status ""`}},
 		{"odd status", first(func(p *h2peer, id uint32) { p.headers(id, true, ":status", "2x0") }), []string{`status "2x0"`}},
 		{"101", first(func(p *h2peer, id uint32) { p.headers(id, false, ":status", "101") }), []string{`status "101"`}},
@@ -123,6 +123,11 @@ func TestHTTP2Faults(t *testing.T) {
 				p.headers(id, false, ":status", "102")
 			}
 		}), []string{`status "102"`}},
+		{"large 1xx", first(func(p *h2peer, id uint32) {
+			for range 100 {
+				p.headers(id, false, ":status", "103", "link", strings.Repeat("~", 12<<10))
+			}
+		}), []string{"too large"}},
 		{"upper case", first(func(p *h2peer, id uint32) { p.headers(id, true, ":status", "200", "Upper", "x") }), []string{"broke HTTP/2", "PROTOCOL_ERROR"}},
 		{"two lengths", first(func(p *h2peer, id uint32) {
 			p.headers(id, false, ":status", "200", "content-length", "1", "content-length", "2")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 
@@ -17,6 +18,9 @@ func (cc *h2conn) read() {
 		err = io.ErrUnexpectedEOF // io.EOF is the end of an answer that is whole
 	}
 	cc.mu.Lock()
+	if cc.broken != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		err = cc.broken
+	}
 	if cc.err == nil {
 		cc.err = err
 	} else {

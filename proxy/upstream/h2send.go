@@ -104,7 +104,7 @@ func (s *h2stream) open(fields wire.Fields, reused bool) *Error {
 	cc.writeHeaders(s.id, maxFrame, !call.hasBody())
 	cc.probe()
 	if err := cc.unlock(); err != nil {
-		cc.hearOut()
+		cc.hearOut(err)
 	}
 	return nil
 }
@@ -194,7 +194,7 @@ func (s *h2stream) sendData(p []byte, last bool) error {
 			err = ferr
 		}
 		if err != nil {
-			cc.hearOut()
+			cc.hearOut(err)
 			return err
 		}
 		p = p[n:]
@@ -248,7 +248,7 @@ func (s *h2stream) sendTrailer(trailer wire.Fields) error {
 	}
 	cc.writeHeaders(s.id, maxFrame, true)
 	if err := cc.unlock(); err != nil {
-		cc.hearOut()
+		cc.hearOut(err)
 		return err
 	}
 	return nil

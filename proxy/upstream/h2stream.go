@@ -10,10 +10,14 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"eaves/capture"
 	"eaves/proxy/wire"
 )
+
+// maxInformationalSize bounds the 1xx answers of one request, as they may come faster than they are passed on.
+const maxInformationalSize = 1 << 20
 
 // errSlow says that no answer came in time.
 var errSlow = errors.New("no answer in time")
@@ -35,21 +39,23 @@ type h2stream struct {
 	sentEnd, received bool  // either direction has ended
 	gone              bool  // reset by either side, or done
 
-	mu        sync.Mutex
-	cond      sync.Cond
-	heads     []*http2.MetaHeadersFrame // not read yet
-	informal  int
-	answered  bool // the final head has come
-	data      buffer
-	trailer   wire.Fields
-	err       error // why nothing more comes; io.EOF: the end
-	clientIs  error
-	sendErr   error
-	sentAt    time.Time
-	at        time.Time // when the final head came
-	timer     *time.Timer
-	remaining int64 // of the answer's body by its Content-Length, -1: not said
-	read      int64
+	mu       sync.Mutex
+	cond     sync.Cond
+	heads    []*http2.MetaHeadersFrame // not read yet
+	informal int                       // heads that have come
+	// informalSize is how large those of them are that were informational.
+	informalSize int
+	answered     bool // the final head has come
+	data         buffer
+	trailer      wire.Fields
+	err          error // why nothing more comes; io.EOF: the end
+	clientIs     error
+	sendErr      error
+	sentAt       time.Time
+	at           time.Time // when the final head came
+	timer        *time.Timer
+	remaining    int64 // of the answer's body by its Content-Length, -1: not said
+	read         int64
 }
 
 // half notes that one direction has ended, and forgets the stream when both have.
@@ -143,12 +149,22 @@ func (s *h2stream) gotHeaders(f *http2.MetaHeadersFrame) {
 	default:
 		code, err := strconv.Atoi(status)
 		informational := code >= 100 && code < 200
+		if informational {
+			for i := range f.Fields {
+				s.informalSize += int(f.Fields[i].Size())
+			}
+			if s.informalSize > maxInformationalSize {
+				s.mu.Unlock()
+				s.abort(http2.ErrCodeEnhanceYourCalm, &protocolError{http2.ErrCodeEnhanceYourCalm, "its informational answers (1xx) are too large"})
+				return
+			}
+		}
 		if s.informal++; err != nil || len(status) != 3 || code < 100 || code == 101 || informational && (f.StreamEnded() || s.informal > maxInformational) {
 			s.mu.Unlock()
 			s.abort(http2.ErrCodeProtocol, &protocolError{http2.ErrCodeProtocol, fmt.Sprintf("a head with the status %q cannot stand there", status)})
 			return
 		}
-		if _, ok := contentLength(fieldsOf(f)); !ok {
+		if _, ok := contentLength(f.RegularFields()); !ok {
 			s.mu.Unlock()
 			s.abort(http2.ErrCodeProtocol, &protocolError{http2.ErrCodeProtocol, "its Content-Length is not one number"})
 			return
@@ -247,7 +263,7 @@ func (s *h2stream) answer(status int, f *http2.MetaHeadersFrame) *Response {
 		resp.HeadSize += len(resp.Fields[i].Name) + len(resp.Fields[i].Value) + 4
 	}
 	resp.HeadSize += len(":status") + 3 + 4
-	s.remaining, _ = contentLength(resp.Fields)
+	s.remaining, _ = contentLength(f.RegularFields())
 	switch {
 	case s.call.Method == "HEAD" || status == 204 || status == 304:
 		s.remaining = -1
@@ -266,7 +282,7 @@ func (s *h2stream) answer(status int, f *http2.MetaHeadersFrame) *Response {
 
 // contentLength is what the fields say of the body's length, -1 where they say nothing. Saying two things, or none that
 // is a number, makes an answer malformed (RFC 9113, 8.1.1).
-func contentLength(f wire.Fields) (int64, bool) {
+func contentLength(f []hpack.HeaderField) (int64, bool) {
 	length := int64(-1)
 	for i := range f {
 		if f[i].Name != "content-length" {
