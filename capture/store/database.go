@@ -239,10 +239,7 @@ func (w *writer) endInterrupted(ctx context.Context) error {
 // close gives back unused ids, and brings everything into the database file.
 func (w *writer) close() error {
 	w.setNumber.with("lease", w.store.ids.Load())
-	err := w.conn.exec("PRAGMA optimize")
-	if cerr := w.conn.exec("PRAGMA wal_checkpoint(TRUNCATE)"); err == nil {
-		err = cerr
-	}
+	err := w.conn.exec("PRAGMA wal_checkpoint(TRUNCATE)")
 	for _, st := range w.statements {
 		st.finalize()
 	}

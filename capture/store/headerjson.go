@@ -33,6 +33,11 @@ func appendHeader(b []byte, h capture.Header) []byte {
 
 const hexDigits = "0123456789abcdef"
 
+// appendString writes a JSON string.
+func appendString(b []byte, s string) []byte {
+	return append(appendText(append(b, '"'), s), '"')
+}
+
 // appendText writes the inside of a JSON string. What is not UTF-8 becomes U+FFFD, as encoding/json has it.
 func appendText(b []byte, s string) []byte {
 	start := 0

@@ -135,7 +135,7 @@ func (w *writer) remove(ids []int64) (removed []int64, unused []digest, err erro
 		if left, err := w.conn.integer(ctx, "SELECT EXISTS (SELECT 1 FROM exchanges)"); err != nil {
 			return nil, nil, err
 		} else if left == 0 {
-			clear(w.receipts)
+			w.receipts.forget()
 			if err := w.conn.exec("DELETE FROM receipts"); err != nil {
 				return nil, nil, err
 			}

@@ -184,19 +184,117 @@ type rest struct {
 	ClientResponse  *capture.Response       `json:"clientResponse,omitempty"`
 }
 
-func encodeRest(x *capture.Exchange) (any, error) {
-	r := rest{RequestTrailer: x.Request.Trailer, Route: x.Route, ClientTLS: x.ClientTLS, ClientRequest: x.Client.Request, ClientResponse: x.Client.Response}
+// appendRest writes what encoding/json makes of rest, nothing where all of it is absent. Routes and the client's TLS come
+// with each exchange and are written by hand; the others are rare.
+func appendRest(b []byte, x *capture.Exchange) ([]byte, error) {
+	var responseTrailer capture.Header
+	var informational []capture.Informational
 	if x.Response != nil {
-		r.ResponseTrailer, r.Informational = x.Response.Trailer, x.Response.Informational
+		responseTrailer, informational = x.Response.Trailer, x.Response.Informational
 	}
-	if r.RequestTrailer == nil && r.ResponseTrailer == nil && r.Informational == nil && r.Route == nil && r.ClientTLS == nil && r.ClientRequest == nil && r.ClientResponse == nil {
-		return nil, nil
+	var err error
+	start := len(b)
+	key := func(name string) {
+		c := byte(',')
+		if len(b) == start {
+			c = '{'
+		}
+		b = append(append(append(b, c, '"'), name...), `":`...)
 	}
-	b, err := json.Marshal(&r)
-	if err != nil {
-		return nil, err
+	value := func(name string, v any) {
+		if err != nil {
+			return
+		}
+		key(name)
+		var j []byte
+		j, err = json.Marshal(v)
+		b = append(b, j...)
 	}
-	return string(b), nil
+	if x.Request.Trailer != nil {
+		key("requestTrailers")
+		b = appendHeader(b, x.Request.Trailer)
+	}
+	if responseTrailer != nil {
+		key("responseTrailers")
+		b = appendHeader(b, responseTrailer)
+	}
+	if informational != nil {
+		value("informational", informational)
+	}
+	if r := x.Route; r != nil {
+		if plainRoute(r) {
+			key("route")
+			b = appendRoute(b, r)
+		} else {
+			value("route", r)
+		}
+	}
+	if t := x.ClientTLS; t != nil {
+		key("clientTLS")
+		for i, f := range [...]struct{ name, value string }{{"version", t.Version}, {"cipherSuite", t.CipherSuite}, {"alpn", t.ALPN}, {"serverName", t.ServerName}} {
+			c := byte(',')
+			if i == 0 {
+				c = '{'
+			}
+			b = appendString(append(append(append(b, c, '"'), f.name...), `":`...), f.value)
+		}
+		b = append(b, '}')
+	}
+	if x.Client.Request != nil {
+		value("clientRequest", x.Client.Request)
+	}
+	if x.Client.Response != nil {
+		value("clientResponse", x.Client.Response)
+	}
+	if len(b) > start {
+		b = append(b, '}')
+	}
+	return b, err
+}
+
+// plainRoute says whether appendRoute can write the route: no hop with TLS, no duration that JSON would write otherwise.
+func plainRoute(r *capture.Route) bool {
+	if r.Hops == nil {
+		return false
+	}
+	for i := range r.Hops {
+		h := &r.Hops[i]
+		for _, d := range [...]float64{h.DNS, h.Connect} {
+			if d != -1 && d != 0 && !(d >= 1e-6 && d < 1e21) {
+				return false
+			}
+		}
+		if h.TLS != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func appendRoute(b []byte, r *capture.Route) []byte {
+	b = appendString(append(b, `{"source":`...), r.Source)
+	if r.Reason != "" {
+		b = appendString(append(b, `,"reason":`...), r.Reason)
+	}
+	b = append(b, `,"hops":[`...)
+	for i := range r.Hops {
+		h := &r.Hops[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(append(b, `{"kind":`...), h.Kind)
+		b = appendString(append(b, `,"address":`...), h.Address)
+		b = strconv.AppendFloat(append(b, `,"dns":`...), h.DNS, 'f', -1, 64)
+		b = strconv.AppendFloat(append(b, `,"connect":`...), h.Connect, 'f', -1, 64)
+		if h.Status != 0 {
+			b = strconv.AppendInt(append(b, `,"status":`...), int64(h.Status), 10)
+		}
+		if h.Authentication != "" {
+			b = appendString(append(b, `,"authentication":`...), h.Authentication)
+		}
+		b = append(b, '}')
+	}
+	return append(b, "]}"...)
 }
 
 // detailColumns are what decodeDetails reads, of details AS d and receipts AS c.

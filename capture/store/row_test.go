@@ -105,3 +105,54 @@ func FuzzHeader(f *testing.F) {
 		}
 	})
 }
+
+func FuzzRest(f *testing.F) {
+	f.Add("direct", "bypass *.x", "origin", "a.test:443", -1.0, 0.25, 200, "h2", uint8(0xff))
+	f.Add("", "", "", "", 0.0, 1e-9, 0, "", uint8(8))
+	f.Fuzz(func(t *testing.T, source, reason, kind, address string, dns, connect float64, status int, alpn string, parts uint8) {
+		if dns-dns != 0 || connect-connect != 0 {
+			t.Skip() // JSON has no such number
+		}
+		x := &capture.Exchange{Response: &capture.Response{}}
+		h := capture.Header{{Name: kind, Value: address}}
+		if parts&1 != 0 {
+			x.Request.Trailer = h
+		}
+		if parts&2 != 0 {
+			x.Response.Trailer = h
+		}
+		if parts&4 != 0 {
+			x.Response.Informational = []capture.Informational{{Status: status, Header: h}}
+		}
+		if parts&8 != 0 {
+			x.Route = &capture.Route{Source: source, Reason: reason, Hops: []capture.Hop{{Kind: kind, Address: address, DNS: dns, Connect: connect, Status: status, Authentication: alpn}, {DNS: connect, Connect: dns}}}
+			if parts&128 != 0 {
+				x.Route.Hops[1].TLS = &capture.TLS{ALPN: alpn}
+			}
+		}
+		if parts&16 != 0 {
+			x.ClientTLS = &capture.ClientTLS{Version: source, CipherSuite: reason, ALPN: alpn, ServerName: address}
+		}
+		if parts&32 != 0 {
+			x.Client.Request = &capture.Request{Method: kind}
+		}
+		if parts&64 != 0 {
+			x.Client.Response = &capture.Response{Status: status}
+		}
+		got, err := appendRest(nil, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := rest{x.Request.Trailer, x.Response.Trailer, x.Response.Informational, x.Route, x.ClientTLS, x.Client.Request, x.Client.Response}
+		wanted, err := json.Marshal(&want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(wanted) == "{}" {
+			wanted = nil
+		}
+		if !bytes.Equal(got, wanted) {
+			t.Errorf("got  %s\nwant %s", got, wanted)
+		}
+	})
+}

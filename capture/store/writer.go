@@ -1,10 +1,7 @@
 package store
 
 import (
-	"context"
-	"crypto/sha256"
 	"database/sql/driver"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -41,8 +38,8 @@ type writer struct {
 
 	statements []*statement // all of them
 
-	receipts  map[digest]int64 // ids of those known to be in the database
-	headers   [2][]byte        // buffers
+	receipts  *receipts
+	headers   [3][]byte        // buffers
 	published []capture.Change // by this transaction
 	sizes     []int64
 	logged    int64 // pages in the write-ahead log since the last checkpoint, roughly
@@ -53,10 +50,9 @@ type writer struct {
 	busySince atomic.Int64 // microseconds since 1970; 0: not in a commit
 }
 
-const receiptsKnown = 4096
-
 func newWriter(s *Store, c *conn) (*writer, error) {
-	w := &writer{store: s, conn: c, rows: newRowEncoder(), receipts: make(map[digest]int64)}
+	w := &writer{store: s, conn: c, rows: newRowEncoder()}
+	w.receipts = newReceipts(w)
 	details := " INTO details (id, req_headers, resp_headers, rest, tls, req_file, resp_file, req_body, resp_body) VALUES (?,?,?,?,?,?,?,?,?)"
 	for sql, into := range map[string]**statement{
 		"BEGIN IMMEDIATE":         &w.begin,
@@ -224,7 +220,7 @@ func (w *writer) transact(entries []entry) (err error) {
 	defer func() {
 		if err != nil {
 			w.rollback.run()
-			clear(w.receipts)
+			w.receipts.forget()
 			clear(w.published)
 		}
 	}()
@@ -378,42 +374,19 @@ func (w *writer) details(st *statement, x *capture.Exchange, files, bodies [2]dr
 		w.headers[1] = appendHeader(w.headers[1][:0], x.Response.Header)
 		respHeaders = string(w.headers[1])
 	}
-	rest, err := encodeRest(x)
-	if err != nil {
+	var rest driver.Value
+	var err error
+	if w.headers[2], err = appendRest(w.headers[2][:0], x); err != nil {
 		return err
 	}
-	receipt, err := w.receipt(x.TLS)
+	if len(w.headers[2]) > 0 {
+		rest = string(w.headers[2])
+	}
+	receipt, err := w.receipts.id(x.TLS)
 	if err != nil {
 		return err
 	}
 	return st.with(x.ID, reqHeaders, respHeaders, rest, receipt, files[0], files[1], bodies[0], bodies[1])
-}
-
-// receipt returns the id of a TLS receipt in the database.
-func (w *writer) receipt(t *capture.TLS) (driver.Value, error) {
-	if t == nil {
-		return nil, nil
-	}
-	b, err := json.Marshal(t)
-	if err != nil {
-		return nil, err
-	}
-	sum := digest(sha256.Sum256(b))
-	if id, ok := w.receipts[sum]; ok {
-		return id, nil
-	}
-	if err := w.insertReceipt.with(sum[:], string(b)); err != nil {
-		return nil, err
-	}
-	id, err := w.conn.integer(context.Background(), "SELECT id FROM receipts WHERE hash = ?", sum[:])
-	if err != nil {
-		return nil, err
-	}
-	if len(w.receipts) >= receiptsKnown {
-		clear(w.receipts)
-	}
-	w.receipts[sum] = id
-	return id, nil
 }
 
 // message writes one message.
