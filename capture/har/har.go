@@ -20,7 +20,7 @@
 // Read takes any tool's HAR. A file that eaves wrote gives the same exchanges again, apart from ids, revisions and
 // times below a millisecond. In others' files a body that was decoded gets its coding back, since a kept body is one as
 // transferred; its bytes may differ from those of the wire then, what they decode to does not. Exchanges go to a
-// Recorder one by one; one entry is in memory at a time.
+// Recorder one by one. One entry is in memory at a time, without its long bodies: those wait in a temporary file.
 package har
 
 import (

@@ -1,16 +1,21 @@
 package har
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
+	"unicode/utf8"
 
 	"eaves/capture"
 	"eaves/capture/content"
@@ -292,7 +297,11 @@ func TestReadsWhatOthersWrite(t *testing.T) {
 func TestCodingsAreGivenBack(t *testing.T) {
 	for _, coding := range []string{"gzip", "deflate", "br", "zstd", "gzip, br", "zap", "identity"} {
 		h := capture.Header{{Name: "Content-Encoding", Value: coding}}
-		coded := encode(h, []byte("some text"))
+		var out bytes.Buffer
+		if err := encode(&out, h, text{s: "some text"}.open); err != nil {
+			t.Fatal(err)
+		}
+		coded := out.Bytes()
 		if coding == "zap" {
 			if string(coded) != "some text" {
 				t.Errorf("%s: %q", coding, coded)
@@ -307,6 +316,111 @@ func TestCodingsAreGivenBack(t *testing.T) {
 			t.Errorf("%s: %q, %v", coding, got, err)
 		}
 	}
+}
+
+// Long bodies go through files, which are gone afterwards.
+func TestLongBodies(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	t.Setenv("TMP", temp)
+	long := strings.Repeat("zażółć \"gęślą\" \\ jaźń \u2028\n", spooled/20)
+	octets := make([]byte, 3*spooled)
+	for i := range octets {
+		octets[i] = byte(i * i)
+	}
+	in := sample.Exchanges()
+	in.Exchanges = in.Exchanges[:4]
+	in.Bodies = map[sample.Key][]byte{
+		{ID: 1, Side: capture.SideRequest}: []byte(long), {ID: 1, Side: capture.SideResponse}: []byte(long + "x"),
+		{ID: 2, Side: capture.SideRequest}: octets, {ID: 2, Side: capture.SideResponse}: sample.Gzip(string(octets) + long),
+		{ID: 3, Side: capture.SideRequest}: []byte("short"), {ID: 3, Side: capture.SideResponse}: octets[:spooled],
+	}
+	in.Exchanges[2].Messages = 1
+	in.Conversation = map[int64][]capture.Message{3: {{N: 1, Direction: "received", Kind: "event", Time: sample.Now, Data: []byte(long), Size: int64(len(long))}}}
+	file := write(t, in)
+	for name, from := range map[string]io.Reader{"at once": bytes.NewReader(file), "in pieces": iotest.HalfReader(iotest.DataErrReader(bytes.NewReader(file)))} {
+		var out sample.Recorder
+		if _, err := Read(context.Background(), from, &out); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for key, want := range in.Bodies {
+			if got := out.Bodies[key]; !bytes.Equal(got, want) {
+				t.Errorf("%s: body %v: got %d bytes, want %d", name, key, len(got), len(want))
+			}
+		}
+		if m := out.Conversation[3]; len(m) != 1 || string(m[0].Data) != long {
+			t.Errorf("%s: message", name)
+		}
+	}
+	// A file that ends in a long body leaves nothing behind either.
+	if _, err := Read(context.Background(), bytes.NewReader(file[:len(file)/2]), capture.Discard); err == nil {
+		t.Error("half a file was taken")
+	}
+	left, err := os.ReadDir(temp)
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// nowhere records nothing but counts.
+type nowhere struct {
+	capture.Recording
+	n int64
+}
+
+func (n *nowhere) Begin(*capture.Exchange) capture.Recording { return n }
+func (n *nowhere) ID() int64                                 { return 1 }
+func (n *nowhere) Body(_ capture.Side, p []byte)             { n.n += int64(len(p)) }
+func (n *nowhere) Finish(f func(*capture.Exchange))          { f(new(capture.Exchange)) }
+
+func TestMemoryDoesNotGrowWithABody(t *testing.T) {
+	const size = 48 << 20
+	head := `{"log":{"entries":[{"startedDateTime":"2026-01-31T10:00:00Z","request":{"method":"GET","url":"http://a.test/"},"response":{"status":200,"headers":[{"name":"Content-Encoding","value":"gzip"}],"content":{"text":"`
+	file := io.MultiReader(strings.NewReader(head), io.LimitReader(letters{}, size), strings.NewReader(`"}}}]}}`))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	to := new(nowhere)
+	if _, err := Read(context.Background(), file, to); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 24<<20 || to.n == 0 {
+		t.Errorf("%d MiB for a body of %d, %d bytes recorded", grown>>20, size>>20, to.n)
+	}
+}
+
+type letters struct{}
+
+func (letters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'a'
+	}
+	return len(p), nil
+}
+
+func FuzzSpooler(f *testing.F) {
+	f.Add([]byte(`{"text":"a\"b\\","_data":[":"],"x":{"text" : "\u00e9\ud83d\ude00"}}`))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		s := newSpooler(iotest.OneByteReader(bytes.NewReader(p)))
+		defer s.Close()
+		got, err := io.ReadAll(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, p) {
+			t.Fatalf("%q came through as %q", p, got)
+		}
+		// Undoing escapes agrees with encoding/json.
+		var want string
+		quoted := append(append([]byte{'"'}, p...), '"')
+		if json.Unmarshal(quoted, &want) != nil || !utf8.Valid(p) {
+			return
+		}
+		plain, err := io.ReadAll(iotest.OneByteReader(&unescaper{r: bufio.NewReaderSize(bytes.NewReader(p), 16)}))
+		if err != nil || string(plain) != want {
+			t.Fatalf("%q is %q, want %q (%v)", p, plain, want, err)
+		}
+	})
 }
 
 func TestReadSaysWhere(t *testing.T) {

@@ -3,7 +3,6 @@ package har
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,8 +20,9 @@ import (
 // Read records the exchanges of a HAR file and returns how many it recorded, also when it fails: what came before the
 // failure is recorded. It stops when ctx ends.
 func Read(ctx context.Context, from io.Reader, to capture.Recorder) (int64, error) {
-	in := &reader{ctx: ctx, to: to, ids: map[int64]int64{}}
-	err := in.file(json.NewDecoder(skipMark(from)))
+	in := &reader{ctx: ctx, to: to, ids: map[int64]int64{}, spool: newSpooler(skipMark(from))}
+	defer in.spool.Close()
+	err := in.file(json.NewDecoder(in.spool))
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("not a HAR file eaves can read: %w", err)
 	}
@@ -51,6 +51,7 @@ type reader struct {
 	to    capture.Recorder
 	count int64
 	ids   map[int64]int64 // of the file, to those given here
+	spool *spooler
 }
 
 func (in *reader) file(d *json.Decoder) error {
@@ -193,7 +194,7 @@ type entry struct {
 			MimeType string `json:"mimeType"`
 			Text     string `json:"text"`
 			Params   []pair `json:"params"`
-			Data     []byte `json:"_data"`
+			Data     string `json:"_data"`
 			Encoding string `json:"encoding"`
 		} `json:"postData"`
 	} `json:"request"`
@@ -210,7 +211,7 @@ type entry struct {
 			MimeType string  `json:"mimeType"`
 			Text     string  `json:"text"`
 			Encoding string  `json:"encoding"`
-			Data     []byte  `json:"_data"`
+			Data     string  `json:"_data"`
 		} `json:"content"`
 	} `json:"response"`
 	Timings struct {
@@ -242,13 +243,21 @@ func (in *reader) record(e *entry) error {
 	}
 	x := e.exchange()
 	x.Started = started
-	requestBody, err := e.requestBody()
-	if err != nil {
+	requestBody, responseBody := e.requestBody(in.spool), e.responseBody(in.spool)
+	defer requestBody.remove()
+	defer responseBody.remove()
+	// What is wrong with a body is found before the exchange begins.
+	if err := requestBody.check(); err != nil {
 		return err
 	}
-	responseBody, err := e.responseBody(x)
-	if err != nil {
+	if err := responseBody.check(); err != nil {
 		return err
+	}
+	coded := false
+	if p := x.Response; p != nil && e.Own == nil {
+		// Many tools leave bodies out.
+		p.Truncated = responseBody.empty() && e.Response.Content.Size.int() > 0
+		coded = !responseBody.empty()
 	}
 	id := x.ID
 	x.ReplayOf = in.ids[x.ReplayOf]
@@ -258,16 +267,58 @@ func (in *reader) record(e *entry) error {
 	if id != 0 {
 		in.ids[id] = recording.ID()
 	}
-	recording.Body(capture.SideRequest, requestBody)
-	recording.Body(capture.SideResponse, responseBody)
+	failed := in.body(recording, capture.SideRequest, requestBody, nil)
+	var head capture.Header
+	if coded {
+		head = x.Response.Header
+	}
+	failed = errors.Join(failed, in.body(recording, capture.SideResponse, responseBody, head))
 	for i := range e.Frames {
 		recording.Message(e.Frames[i].message(e.Own != nil))
 	}
 	for _, m := range e.Messages {
+		data, err := in.message(m.Data)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		m.Data = data
 		recording.Message(m)
 	}
 	recording.Finish(func(x *capture.Exchange) { x.State, x.Error = state, failure })
-	return nil
+	return failed
+}
+
+// body records a body, with the codings of head.
+func (in *reader) body(to capture.Recording, side capture.Side, t text, head capture.Header) error {
+	if t.empty() {
+		return nil
+	}
+	return encode(recorder{in.ctx, to, side}, head, t.open)
+}
+
+// message returns the data of a message that may have been put aside.
+func (in *reader) message(data []byte) ([]byte, error) {
+	t := text{from: in.spool, s: string(data)}
+	defer t.remove()
+	r, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// recorder writes a body.
+type recorder struct {
+	ctx  context.Context
+	to   capture.Recording
+	side capture.Side
+}
+
+func (r recorder) Write(p []byte) (int, error) {
+	r.to.Body(r.side, p)
+	return len(p), r.ctx.Err()
 }
 
 // exchange is the entry without its bodies.
@@ -365,53 +416,29 @@ func parseTime(s string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("startedDateTime %q is no time", s)
 }
 
-func (e *entry) requestBody() ([]byte, error) {
+func (e *entry) requestBody(from *spooler) text {
 	p := e.Request.PostData
 	switch {
 	case p == nil:
-		return nil, nil
-	case p.Data != nil:
-		return p.Data, nil
+		return text{}
+	case p.Data != "":
+		return text{from, p.Data, true}
 	case p.Encoding == "base64": // as some tools have it, though the standard has not
-		return decodeBase64(p.Text)
+		return text{from, p.Text, true}
 	case p.Text != "" || len(p.Params) == 0 || content.MediaType(p.MimeType) != "application/x-www-form-urlencoded":
-		return []byte(p.Text), nil
+		return text{from, p.Text, false}
 	}
 	parts := make([]string, len(p.Params))
 	for i, param := range p.Params {
 		parts[i] = url.QueryEscape(param.Name) + "=" + url.QueryEscape(param.Value)
 	}
-	return []byte(strings.Join(parts, "&")), nil
+	return text{s: strings.Join(parts, "&")}
 }
 
-func decodeBase64(s string) ([]byte, error) {
-	b, err := base64.StdEncoding.DecodeString(s)
-	if err != nil {
-		return nil, errors.New("its body is no base64")
-	}
-	return b, nil
-}
-
-func (e *entry) responseBody(x *capture.Exchange) ([]byte, error) {
+func (e *entry) responseBody(from *spooler) text {
 	c := &e.Response.Content
-	if c.Data != nil {
-		return c.Data, nil
+	if c.Data != "" {
+		return text{from, c.Data, true}
 	}
-	body := []byte(c.Text)
-	if c.Encoding == "base64" {
-		var err error
-		if body, err = decodeBase64(c.Text); err != nil {
-			return nil, err
-		}
-	}
-	p := x.Response
-	if p == nil || e.Own != nil {
-		return body, nil
-	}
-	if len(body) == 0 {
-		// Many tools leave bodies out.
-		p.Truncated = c.Size.int() > 0
-		return nil, nil
-	}
-	return encode(p.Header, body), nil
+	return text{from, c.Text, c.Encoding == "base64"}
 }
