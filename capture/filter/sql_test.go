@@ -156,7 +156,7 @@ func (g gen) text() string {
 
 func (g gen) host() string {
 	return pick(g, "a.test", "A.Test", "api.bank.test", "bank.test", "xbank.test", "10.0.0.7", "10.1.2.3", "[2001:db8::1]", "[::ffff:10.0.0.7]", "localhost", "bücher.test",
-		"xn--bcher-kva.test", "a_b.test", "axb.test", ".bank.test", "a.test.", "", "10.0.0.7.evil.test", "3128")
+		"xn--bcher-kva.test", "a_b.test", "axb.test", ".bank.test", "a.test..", "[[::1].]", "ｂücher。test。", "", "10.0.0.7.evil.test", "3128")
 }
 
 func (g gen) number() int64 {

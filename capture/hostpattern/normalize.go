@@ -10,16 +10,28 @@ import (
 // Normalize brings a host to the form in which hosts are stored and compared: lower case, ASCII, no brackets, no
 // trailing dot, addresses in their canonical form. What is no host stays what it is, in lower case.
 func Normalize(host string) string {
+	for {
+		next := normalize(host)
+		// What comes out may need it again, such as [[::1]] or a name that ends in an ideographic full stop; each round
+		// takes something away or turns it into ASCII, so this ends.
+		if next == host {
+			return host
+		}
+		host = next
+	}
+}
+
+func normalize(host string) string {
 	if len(host) > 1 && host[0] == '[' && host[len(host)-1] == ']' {
 		host = host[1 : len(host)-1]
 	}
-	host = strings.TrimSuffix(host, ".")
+	host = strings.TrimRight(host, ".")
 	if !plain(host) {
+		host = strings.ToLower(host)
 		// Punycode alone, without the checks of registration: hosts from the wire are not ours to refuse.
-		if ascii, err := idna.Punycode.ToASCII(strings.ToLower(host)); err == nil {
+		if ascii, err := idna.Punycode.ToASCII(host); err == nil {
 			host = ascii
 		}
-		host = strings.ToLower(host)
 	}
 	if mayBeAddress(host) {
 		if a, err := netip.ParseAddr(host); err == nil {
