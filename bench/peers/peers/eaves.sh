@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+. "$(dirname "$0")/../lib.sh"
+# eaves, recording every exchange with its body to SQLite below WORK. EAVES_BIN names another binary than the one that
+# setup.sh built; EAVES_OPTS adds flags.
+EAVES_BIN=${EAVES_BIN:-$BIN/eaves}
+info() { echo "$("$EAVES_BIN" version 2>/dev/null | paste -sd ' '); records every exchange to SQLite"; }
+start() {
+	echo "$(spawn "$1" "$EAVES_BIN" run --listen "127.0.0.1:$2" --console 127.0.0.1:0 --data "$1/data" --upstream-proxy none --insecure --ready-file "$1/ready.json" ${EAVES_OPTS:-}) $2"
+}
+peer_main "$@"
