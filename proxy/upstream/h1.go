@@ -83,12 +83,14 @@ func (hc *h1conn) close() {
 
 // exchange is one request and its answer on an HTTP/1 connection. It is the answer's body.
 type exchange struct {
-	hc    *h1conn
-	call  *Call
-	ctx   context.Context
-	body  *wire.Body
-	stop  func() bool // ends watching the context
-	begun time.Time
+	hc   *h1conn
+	call *Call
+	ctx  context.Context
+	body *wire.Body
+	// untilClose says that the body ends with the connection.
+	untilClose bool
+	stop       func() bool // ends watching the context
+	begun      time.Time
 
 	mu       sync.Mutex
 	sending  bool // the request is not sent yet
@@ -224,6 +226,7 @@ func (x *exchange) answer(head *wire.ResponseHead) (*Response, *Error) {
 		x.reusable = false
 	}
 	x.mu.Unlock()
+	x.untilClose = framing.Kind == wire.UntilClose
 	x.body = wire.NewBody(x.hc.br, framing, x.hc.host.client.cfg.Limits)
 	resp := &Response{
 		Proto: head.Proto, Major: head.Major, Minor: head.Minor, Status: head.Status, Reason: head.Reason, Fields: head.Fields,
@@ -293,20 +296,28 @@ func (x *exchange) Read(p []byte) (int, error) {
 // WriteTo copies the body to w as it comes.
 func (x *exchange) WriteTo(w io.Writer) (int64, error) {
 	n, err := x.body.WriteTo(w)
+	if err == nil {
+		if err = x.ended(io.EOF); err == io.EOF {
+			err = nil
+		}
+		return n, err
+	}
 	if x.body.Complete() {
 		x.finished()
 		return n, err
 	}
-	if err != nil {
-		err = x.ended(err)
-	}
-	return n, err
+	return n, x.ended(err)
 }
 
 // ended notes that the body has come to an end, and says which.
 func (x *exchange) ended(err error) error {
 	if err == io.EOF {
 		x.finished()
+		if x.untilClose && x.hc.tls != nil && x.hc.sock.ended.Load() {
+			// RFC 9112, 9.8: such an answer is complete only behind a closure alert. crypto/tls takes the end of TCP for one.
+			return fail(capture.StageHTTP, io.ErrUnexpectedEOF, "%s closed the connection without TLS's goodbye (close_notify), after %d bytes of an answer without length: it may have been cut",
+				x.hc.where, x.body.Count())
+		}
 		return err
 	}
 	if errors.Is(err, wire.ErrBodyClosed) {

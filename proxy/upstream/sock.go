@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -14,7 +15,8 @@ type sock struct {
 	raw    syscall.RawConn // nil where the connection has none
 	probe  bool            // reads do not wait; set by whoever has the connection to himself
 	wrote  atomic.Int64
-	glance glance // what a read that does not wait needs
+	ended  atomic.Bool // reading has come to the end of the connection
+	glance glance      // what a read that does not wait needs
 }
 
 func newSock(c net.Conn) *sock {
@@ -31,7 +33,11 @@ func (s *sock) Read(p []byte) (int, error) {
 	if s.probe {
 		return s.readNow(p)
 	}
-	return s.Conn.Read(p)
+	n, err := s.Conn.Read(p)
+	if err == io.EOF {
+		s.ended.Store(true)
+	}
+	return n, err
 }
 
 func (s *sock) Write(p []byte) (int, error) {
