@@ -20,8 +20,10 @@
 //	C chunked TEXT    the client must receive a chunked body, in whatever chunks, with TEXT as data, and its end
 //	O chunked TEXT    so must the origin
 //	C close, C half, C reset, and O …    end the connection, its sending side, or break it
+//	O drop            ends TCP without a goodbye of TLS
 //	C eof, O eof      must see the connection end without a byte more
 //	C cut             must see the connection end, at once or after bytes of a body that has no end
+//	C broken          must see the connection broken: reset, or without a goodbye of TLS
 //	O accept          must get a further connection
 //	O none            must have got no byte on any other connection
 //	X state [stage]   what the exchange must be recorded as

@@ -183,10 +183,10 @@ func (p *play) common(at *peer, s step) error {
 	case "reset":
 		at.reset()
 		return nil
-	case "eof":
-		return wantEnd(at, false)
-	case "cut":
-		return wantEnd(at, true)
+	case "drop":
+		return at.tcp.Close()
+	case "eof", "cut", "broken":
+		return wantEnd(at, s.verb)
 	}
 	return fmt.Errorf("no such step: %c %s", s.who, s.verb)
 }
@@ -223,17 +223,19 @@ func wantBytes(at *peer, want string) error {
 	return nil
 }
 
-// wantEnd wants the end of the connection, without a byte before it; after a cut bytes may come.
-func wantEnd(at *peer, cut bool) error {
+// wantEnd wants the end of the connection: in order and without a byte before it (eof), after what may be part of a body
+// (cut), so that what ends with the connection does not look whole (broken).
+func wantEnd(at *peer, how string) error {
 	b, err := io.ReadAll(at.r)
-	if isTimeout(err) {
-		return fmt.Errorf("the connection has not ended; received %q", b)
-	}
-	if len(b) > 0 && !cut {
-		return fmt.Errorf("received %q before the end", b)
-	}
-	if cut && bytes.HasSuffix(b, []byte("0\r\n\r\n")) {
-		return fmt.Errorf("what was cut looks whole: %q", b)
+	switch {
+	case isTimeout(err):
+		return fmt.Errorf("the connection has not ended; received %s", short(string(b)))
+	case how == "cut" && bytes.HasSuffix(b, []byte("0\r\n\r\n")):
+		return fmt.Errorf("what was cut looks whole: %s", short(string(b)))
+	case how != "cut" && len(b) > 0:
+		return fmt.Errorf("received %s before the end", short(string(b)))
+	case how == "broken" && at.inOrder(err):
+		return errors.New("the connection has ended in order: what was cut looks whole")
 	}
 	return nil
 }

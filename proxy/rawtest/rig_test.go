@@ -13,6 +13,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,11 +112,34 @@ func selfSigned(t *testing.T) tls.Certificate {
 type peer struct {
 	conn net.Conn
 	tcp  *net.TCPConn
+	raw  *rawConn // below TLS
 	r    *bufio.Reader
 }
 
-func newPeer(conn net.Conn, tcp *net.TCPConn) *peer {
-	return &peer{conn: conn, tcp: tcp, r: bufio.NewReader(conn)}
+func newPeer(conn net.Conn, raw *rawConn) *peer {
+	return &peer{conn: conn, tcp: raw.TCPConn, raw: raw, r: bufio.NewReader(conn)}
+}
+
+// rawConn notices the end of a connection: where TLS has ended and it has not, TLS has ended in order.
+type rawConn struct {
+	*net.TCPConn
+	ended atomic.Bool
+}
+
+func (c *rawConn) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	if err != nil {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+// inOrder says whether the end that was read is one that the other side meant: over TLS it says goodbye first.
+func (p *peer) inOrder(err error) bool {
+	if _, secure := p.conn.(*tls.Conn); secure && p.raw.ended.Load() {
+		return false
+	}
+	return err == nil
 }
 
 // half ends the sending side.
@@ -139,9 +163,10 @@ func (r *rig) client(mode, origin string) (*peer, error) {
 		return nil, err
 	}
 	nc.SetDeadline(time.Now().Add(limit))
-	tcp := nc.(*net.TCPConn)
+	raw := &rawConn{TCPConn: nc.(*net.TCPConn)}
+	nc = raw
 	if mode == "plain" {
-		return newPeer(nc, tcp), nil
+		return newPeer(nc, raw), nil
 	}
 	if _, err := nc.Write([]byte("CONNECT " + origin + " HTTP/1.1\r\nHost: " + origin + "\r\n\r\n")); err != nil {
 		nc.Close()
@@ -157,14 +182,14 @@ func (r *rig) client(mode, origin string) (*peer, error) {
 		}
 	}
 	if mode == "tunnel" {
-		return newPeer(nc, tcp), nil
+		return newPeer(nc, raw), nil
 	}
 	tc := tls.Client(nc, &tls.Config{RootCAs: r.roots, ServerName: "127.0.0.1", NextProtos: []string{"http/1.1"}})
 	if err := tc.Handshake(); err != nil {
 		nc.Close()
 		return nil, err
 	}
-	return newPeer(tc, tcp), nil
+	return newPeer(tc, raw), nil
 }
 
 // origin is a listener whose connections are taken one by one.
@@ -203,7 +228,8 @@ func (o *origin) accept() {
 			return
 		}
 		nc.SetDeadline(time.Now().Add(limit))
-		tcp := nc.(*net.TCPConn)
+		raw := &rawConn{TCPConn: nc.(*net.TCPConn)}
+		nc = raw
 		if o.tls != nil {
 			tc := tls.Server(nc, o.tls)
 			if tc.Handshake() != nil {
@@ -212,7 +238,7 @@ func (o *origin) accept() {
 			}
 			nc = tc
 		}
-		o.peers <- newPeer(nc, tcp)
+		o.peers <- newPeer(nc, raw)
 	}
 }
 
