@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -377,5 +378,50 @@ func TestIdentitiesShareNothing(t *testing.T) {
 	}
 	if len(seen) != 4 {
 		t.Errorf("%d connections", len(seen))
+	}
+}
+
+// What ends with a TLS connection is whole only if the server says so in TLS (RFC 9112, 9.8).
+func TestAnswerThatEndsWithTLS(t *testing.T) {
+	root := issue(t, nil, ca("Test Root"))
+	pool := x509.NewCertPool()
+	pool.AddCert(root.cert)
+	for _, inOrder := range []bool{true, false} {
+		for _, writeTo := range []bool{true, false} {
+			l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{chainOf(issue(t, root, leafFor("e.localhost")))}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				readHead(bufio.NewReader(c))
+				io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\nhello")
+				if inOrder {
+					c.Close()
+				} else {
+					c.(*tls.Conn).NetConn().Close()
+				}
+			}()
+			c := testClient(t, Config{Roots: func(string) *x509.CertPool { return pool }})
+			resp, err := c.Do(testContext(t), &Call{Scheme: "https", Host: "e.localhost", Port: l.Addr().(*net.TCPAddr).Port, Method: "GET", Target: "/"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b strings.Builder
+			if writeTo {
+				_, err = resp.Body.(io.WriterTo).WriteTo(&b)
+			} else {
+				_, err = io.Copy(&b, struct{ io.Reader }{resp.Body})
+			}
+			var e *Error
+			if b.String() != "hello" || inOrder != (err == nil) || !inOrder && (!errors.As(err, &e) || !strings.Contains(e.Message, "may have been cut")) {
+				t.Errorf("in order %v, WriteTo %v: got %q %v", inOrder, writeTo, b.String(), err)
+			}
+			resp.Body.Close()
+			l.Close()
+		}
 	}
 }
