@@ -1,6 +1,6 @@
 // Runs the unit or the browser tests: bundled by esbuild, run by Node's own test runner.
 import { build } from 'esbuild'
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,8 +17,13 @@ try {
     absWorkingDir: app, entryPoints: files.map((f) => join('test', kind, f)), outdir: out, bundle: true, platform: 'node', format: 'esm', target: 'node18',
     outExtension: { '.js': '.mjs' }, packages: 'external', jsx: 'automatic', jsxImportSource: 'preact', logLevel: 'warning',
   })
-  const built = (await readdir(out)).map((f) => join(out, f))
-  const run = spawnSync(process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${kind === 'browser' ? 1 : 2}`, ...built], { stdio: 'inherit', cwd: app })
+  const built = (await readdir(out)).filter((f) => f.endsWith('.mjs')).map((f) => join(out, f))
+  const env = { ...process.env }
+  if (kind === 'browser' && !env.EAVES_BINARY) {
+    env.EAVES_BINARY = join(out, 'eaves')
+    execFileSync('go', ['build', '-tags', 'sqlite_fts5', '-o', env.EAVES_BINARY, './cmd/eaves'], { cwd: join(app, '../..'), stdio: 'inherit' })
+  }
+  const run = spawnSync(process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${kind === 'browser' ? 1 : 2}`, ...built], { stdio: 'inherit', cwd: app, env })
   process.exitCode = run.status ?? 1
 } finally {
   await rm(out, { recursive: true, force: true })

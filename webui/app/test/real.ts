@@ -18,13 +18,12 @@ const run = promisify(execFile)
 /** The tree that this app is part of. */
 const root = join(process.cwd(), '..', '..')
 
-let binary: string | undefined
+let binary = process.env.EAVES_BINARY
 
-/** build makes the program once for all tests of a process. */
+/** build makes the program, unless it was made for all tests together. */
 function build(): string {
   if (binary) return binary
-  const dir = temporary()
-  binary = join(dir, 'eaves')
+  binary = join(temporary(), 'eaves')
   execFileSync('go', ['build', '-tags', 'sqlite_fts5', '-o', binary, './cmd/eaves'], { cwd: root, stdio: 'inherit' })
   return binary
 }

@@ -32,7 +32,7 @@ export function stageName(stage: string): string {
 /** cause is a failure in a few words, for a row. */
 export function cause(x: Summary): string {
   if (!x.error) return x.state === 'failed' ? 'failed' : ''
-  return `${stageName(x.error.stage)}: ${x.error.message}`
+  return x.error.message || stageName(x.error.stage)
 }
 
 /** status is what stands in the status column. */

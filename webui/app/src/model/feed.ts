@@ -62,6 +62,8 @@ export class Feed {
 
   private readonly stream: Stream
   private generation = 0
+  /** New exchanges that fresh does not count yet. */
+  private begun = 0
   private drawn = 0
   private due = false
   private paging = { before: false, after: false }
@@ -262,7 +264,7 @@ export class Feed {
   }
 
   private take(x: Summary): void {
-    if (this.rows.apply(x) && !this.following.value) this.fresh.value++
+    if (this.rows.apply(x) && !this.following.peek()) this.begun++
     this.onChange(x)
     this.draw()
   }
@@ -314,8 +316,14 @@ export class Feed {
     const run = () => {
       this.due = false
       this.drawn = performance.now()
-      this.rows.trim(this.shown[0], this.shown[1])
-      this.version.value++
+      const end = this.rows.list.length
+      const [first, last] = this.following.peek() ? [end, end] : this.shown
+      this.rows.trim(first, last)
+      batch(() => {
+        this.fresh.value = this.following.peek() ? 0 : this.fresh.peek() + this.begun
+        this.version.value++
+      })
+      this.begun = 0
     }
     const wait = this.drawn + pace - performance.now()
     if (document.hidden) setTimeout(run, pace)

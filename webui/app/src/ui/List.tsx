@@ -186,34 +186,30 @@ export function List() {
   return (
     <section class={narrow ? 'list narrow' : 'list'} aria-label="Exchanges">
       <div
-        class="grid" role="grid" tabIndex={0} aria-label="Exchanges, oldest first" aria-rowcount={rows.total + 1} aria-busy={busy}
-        aria-activedescendant={selectedInside && at >= from && at < to ? `row-${selected}` : undefined} id="exchanges"
+        id="exchanges" class="grid scroller" role="grid" tabIndex={0} aria-label="Exchanges, oldest first" aria-rowcount={rows.total + 1} aria-busy={busy}
+        aria-activedescendant={selectedInside && at >= from && at < to ? `row-${selected}` : undefined}
+        ref={scroller} onScroll={onScroll} onWheel={(e) => { if (e.deltaY < 0 && scroller.current!.scrollTop > 0) leaveTail() }}
       >
-        <div
-          role="presentation" class="scroller" ref={scroller} onScroll={onScroll}
-          onWheel={(e) => { if (e.deltaY < 0 && scroller.current!.scrollTop > 0) leaveTail() }}
-        >
-          <div role="rowgroup" class="head">
-            <div role="row" aria-rowindex={1} class="row">
-              <span role="columnheader" class="c-status">Status</span>
-              <span role="columnheader" class="c-method">Method</span>
-              <span role="columnheader" class="c-host">Host</span>
-              <span role="columnheader" class="c-path">Path</span>
-              <span role="columnheader" class="c-type">Type</span>
-              <span role="columnheader" class="c-size">Size</span>
-              <span role="columnheader" class="c-time">Time</span>
-              <span role="columnheader" class="c-fall">Timeline{time.busy > 0 && <small> {duration(time.busy)}</small>}</span>
-            </div>
+        <div role="rowgroup" class="head">
+          <div role="row" aria-rowindex={1} class="row">
+            <span role="columnheader" class="c-status">Status</span>
+            <span role="columnheader" class="c-method">Method</span>
+            <span role="columnheader" class="c-host">Host</span>
+            <span role="columnheader" class="c-path">Path</span>
+            <span role="columnheader" class="c-type">Type</span>
+            <span role="columnheader" class="c-size">Size</span>
+            <span role="columnheader" class="c-time">Time</span>
+            <span role="columnheader" class="c-fall">Timeline{time.busy > 0 && <small> {duration(time.busy)}</small>}</span>
           </div>
-          <div role="rowgroup" class="runway" style={{ height: `${height}px` }}>
-            {shownRows.map((x, i) => (
-              <Row
-                key={(from + i) % Math.max(to - from, 1)} x={x} y={above + (from + i) * rowHeight} height={rowHeight}
-                index={rows.above + from + i + 2} selected={x.id === selected} leaving={leaving.has(x.id)}
-                time={time} now={x.state === 'open' ? now : 0} onSelect={() => app.select(x.id)}
-              />
-            ))}
-          </div>
+        </div>
+        <div role="rowgroup" class="runway" style={{ height: `${height}px` }}>
+          {shownRows.map((x, i) => (
+            <Row
+              key={(from + i) % Math.max(to - from, 1)} x={x} y={above + (from + i) * rowHeight} height={rowHeight}
+              index={rows.above + from + i + 2} selected={x.id === selected} leaving={leaving.has(x.id)}
+              time={time} now={x.state === 'open' ? now : 0} onSelect={() => app.select(x.id)}
+            />
+          ))}
         </div>
       </div>
       {fresh > 0 && !following && (
@@ -279,13 +275,13 @@ function Row({ x, y, height, index, selected, leaving, time, now, onSelect }: Ro
         {outcomeName[kind] !== statusText(x) && <span class="offscreen">{outcomeName[kind]}</span>}
       </span>
       <span role="gridcell" class="c-method">{visible(x.request.method)}</span>
-      <span role="gridcell" class="c-host" title={visible(host)}><Text text={host} /></span>
+      <span role="gridcell" class="c-host" title={visible(host)}><Text text={host} />{why !== '' && <span class="cause stacked"><Text text={why} /></span>}</span>
       <span role="gridcell" class="c-path" title={visible(path || host)}>
         {x.mark !== '' && <span class="mark" title={`marked${x.mark === 'marked' ? '' : ': ' + visible(x.mark)}`}><Star filled /><span class="offscreen">marked</span></span>}
         {x.replayOf ? <span class="tag" title={`sent again from #${x.replayOf}`}>again</span> : null}
         {x.source === 'compose' && <span class="tag">composed</span>}
+        <span class="path"><Text text={path || (x.kind === 'tunnel' ? (why === '' ? 'bytes passed through' : '') : '/')} /></span>
         {why !== '' && <span class="cause"><Text text={why} /></span>}
-        <span class="path"><Text text={path || (x.kind === 'tunnel' ? 'bytes passed through' : '/')} /></span>
       </span>
       <span role="gridcell" class="c-type">{x.kind === 'websocket' ? 'websocket' : visible(typeName(x.response?.content.mimeType))}</span>
       <span role="gridcell" class="c-size">{x.messages > 0 && x.kind === 'websocket' ? `${count(x.messages)} msg` : size(received)}</span>

@@ -63,7 +63,7 @@ function Facts({ x, now }: { x: Exchange; now: number }) {
   if (x.request.target) rows.push(['Request target', <Text text={x.request.target} />])
   rows.push(['Started', moment(x.startedDateTime)])
   rows.push(['Took', duration(elapsed(x, now))])
-  rows.push(['Came', <>{sources[x.source] ?? x.source}{x.replayOf ? <>, a replay of <button type="button" class="link" onClick={() => app.select(x.replayOf)}>#{x.replayOf}</button></> : null}</>])
+  rows.push(['Source', <>{sources[x.source] ?? x.source}{x.replayOf ? <>, a replay of <button type="button" class="link" onClick={() => app.select(x.replayOf)}>#{x.replayOf}</button></> : null}</>])
   if (x.answeredBy) rows.push(['Answered by', answerers[x.answeredBy] ?? x.answeredBy])
   if (x.client.address) rows.push(['Client', <><Text text={x.client.address} />{x.client.httpVersion ? ` · ${x.client.httpVersion}` : ''}{x.client.run ? ` · run ${visible(x.client.run)}` : ''}</>])
   if (x.serverIPAddress) rows.push(['Server', <><Text text={x.serverIPAddress} />{r?.httpVersion ? ` · ${r.httpVersion}` : ''}</>])

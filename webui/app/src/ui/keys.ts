@@ -11,7 +11,7 @@ export interface Key {
 export const keyHelp: Key[] = [
   { keys: ['j', '↓'], label: 'j or ↓', does: 'next exchange' },
   { keys: ['k', '↑'], label: 'k or ↑', does: 'previous exchange' },
-  { keys: ['PageDown', 'PageUp'], label: 'Page Down, Page Up', does: 'a screen further, back' },
+  { keys: ['PageDown', 'PageUp'], label: 'PgDn, PgUp', does: 'a screen further, back' },
   { keys: ['Home', 'End'], label: 'Home, End', does: 'oldest, newest' },
   { keys: ['Enter'], label: 'Enter', does: 'go into the exchange' },
   { keys: ['Esc'], label: 'Esc', does: 'back to the list, close' },

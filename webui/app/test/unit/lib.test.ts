@@ -116,7 +116,7 @@ test('what happened, in words', () => {
   assert.equal(story(open, 3200), 'GET was sent to h.test; no answer yet, for 3.2 s.')
   const failed = { ...x, state: 'failed' as const, response: undefined, error: { stage: 'dns', message: 'no such host' } }
   assert.equal(outcome(failed), 'failed')
-  assert.equal(cause(failed), 'name lookup: no such host')
+  assert.equal(cause(failed), 'no such host')
   assert.equal(story(failed, 0), 'GET to h.test failed after 6 ms. Name lookup: no such host.')
   assert.deepEqual(phases({ ...x, timings: { blocked: -1, dns: -1, connect: 5, ssl: 3, send: 0, wait: 1, receive: 2 } }).map((p) => [p.key, p.ms]), [['connect', 2], ['ssl', 3], ['send', 0], ['wait', 1], ['receive', 2]])
 })
