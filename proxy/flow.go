@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -533,22 +532,19 @@ func (b *answer) Close() error { return b.r.Close() }
 
 // splitAuthority takes an authority apart. The port is def where it is missing.
 func splitAuthority(s string, def int) (host string, port int, err error) {
-	host, port = s, def
-	if h, p, e := net.SplitHostPort(s); e == nil {
-		host = h
-		if p != "" {
-			if port, err = strconv.Atoi(p); err != nil || port < 1 || port > 65535 {
-				return "", 0, fmt.Errorf("%q is no port", p)
-			}
-		}
-	} else {
-		host = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
-		if strings.Contains(host, ":") && !strings.HasPrefix(s, "[") {
-			return "", 0, fmt.Errorf("%q is no host and port", s)
+	host, p, ok := wire.SplitAuthority(s)
+	if !ok {
+		return "", 0, fmt.Errorf("%q is no host and port", s)
+	}
+	port = def
+	if p != "" {
+		if port, err = strconv.Atoi(p); err != nil || port < 1 || port > 65535 {
+			return "", 0, fmt.Errorf("%q is no port", p)
 		}
 	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if host == "" || strings.ContainsAny(host, " \t\r\n/\\?#@%[]") && !strings.Contains(host, ":") {
+	if host == "" {
 		return "", 0, fmt.Errorf("%q is no host", s)
 	}
 	return host, port, nil

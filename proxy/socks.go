@@ -81,12 +81,12 @@ func (c *clientConn) socks() (*target, error) {
 		if _, err := io.ReadFull(c.br, b[:n]); err != nil {
 			return nil, err
 		}
-		host, _, err := splitAuthority(string(b[:n]), 1)
-		if err != nil {
+		if ip, err := netip.ParseAddr(string(b[:n])); err == nil { // an address as a name: some clients do so
+			t.host = ip.Unmap().String()
+		} else if t.host, _, err = splitAuthority(string(b[:n]), 1); err != nil {
 			c.socksReply(socksBadAddress)
 			return nil, err
 		}
-		t.host = host
 	default:
 		c.socksReply(socksBadAddress)
 		return nil, fmt.Errorf("SOCKS address type %d", kind)
