@@ -92,14 +92,14 @@ func (d *decoder) undo(coding string) error {
 	case "deflate":
 		d.Reader = &lazy{src: d.Reader, open: openDeflate}
 	case "br":
-		d.Reader = &tolerant{brotli.NewReader(d.Reader)}
+		d.Reader = &lazy{src: d.Reader, open: func(br *bufio.Reader) (io.Reader, error) { return brotli.NewReader(br), nil }}
 	case "zstd":
 		z, err := zstd.NewReader(d.Reader, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return err
 		}
 		d.closers = append(d.closers, z.Close)
-		d.Reader = &tolerant{z}
+		d.Reader = z
 	default:
 		return &UnsupportedError{coding}
 	}
@@ -140,14 +140,6 @@ func cut(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// tolerant is a decoder that takes an empty body as it is.
-type tolerant struct{ r io.Reader }
-
-func (t *tolerant) Read(p []byte) (int, error) {
-	n, err := t.r.Read(p)
-	return n, cut(err)
 }
 
 // gzipReader reads members one after the other, and what is no member behind the last one is left alone: browsers and

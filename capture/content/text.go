@@ -124,6 +124,7 @@ func Text(h capture.Header, body io.Reader, limit int64) (text string, whole boo
 	whole = int64(len(p)) <= limit
 	if !whole {
 		p = p[:limit]
+		p = p[:len(p)-cutRune(p)]
 	}
 	return UTF8(contentType, p), whole, err
 }
@@ -140,7 +141,7 @@ func UTF8(contentType string, p []byte) string {
 		if utf8.Valid(p) {
 			return string(p)
 		}
-		if e == unicode.UTF8 || utf8.Valid(p[:len(p)-cutRune(p)]) || unicodeOnly(MediaType(contentType)) {
+		if e == unicode.UTF8 || unicodeOnly(MediaType(contentType)) {
 			return strings.ToValidUTF8(string(p), "\ufffd")
 		}
 		e = charmap.Windows1252
