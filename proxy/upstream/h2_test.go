@@ -393,3 +393,39 @@ func TestHTTP2Only(t *testing.T) {
 	call := &Call{Scheme: "https", Host: "only.localhost", Port: l.Addr().(*net.TCPAddr).Port, Method: "GET", Target: "/", Upgrade: "websocket"}
 	wantError(t, mustFail(t, c, call), capture.StageTLS, 502, "no_application_protocol", "offered: http/1.1")
 }
+
+// Answers that nobody reads do not hold up others.
+func TestHTTP2UnreadAnswers(t *testing.T) {
+	srv, c := h2Server(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/large" {
+			io.CopyN(w, &repeat{block: make([]byte, 64<<10)}, 2*streamWindow)
+		}
+	})
+	held := func() (n int64) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, h := range c.hosts {
+			h.mu.Lock()
+			for _, cc := range h.h2 {
+				cc.mu.Lock()
+				n += cc.taken
+				cc.mu.Unlock()
+			}
+			h.mu.Unlock()
+		}
+		return n
+	}
+	for range connWindow/streamWindow + 2 {
+		resp, err := c.Do(testContext(t), h2Call(t, "GET", srv.URL+"/large"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+	}
+	for deadline := time.Now().Add(limit); held() <= connWindow/2; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes are held", held())
+		}
+	}
+	mustDo(t, c, h2Call(t, "GET", srv.URL+"/small"))
+}

@@ -219,6 +219,8 @@ func (cc *h2conn) reserve() room {
 		return roomNever
 	case len(cc.streams)+cc.reserved >= int(cc.max):
 		return roomNone
+	case cc.taken-cc.unacked > connWindow/2:
+		return roomNone // answers that nobody reads fill it: what comes now shall not wait for them
 	}
 	cc.reserved++
 	return roomFree
