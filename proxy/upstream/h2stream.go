@@ -239,8 +239,7 @@ func (s *h2stream) receive() (*Response, *Error) {
 			continue
 		}
 		if err := s.call.Informational(status, "", fieldsOf(f)); err != nil {
-			s.abort(http2.ErrCodeCancel, errGone)
-			s.stop()
+			_ = s.Close() // what has come behind it is given back
 			if e := cancelled(s.ctx, "an informational answer was passed on"); e != nil {
 				return nil, e
 			}
