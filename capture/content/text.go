@@ -18,7 +18,7 @@ import (
 )
 
 // TextLimit is how much of a body's decoded text is looked at where text is searched.
-const TextLimit = 64 << 20
+const TextLimit = 16 << 20
 
 // sniffed is how much of a body tells what it is.
 const sniffed = 1024

@@ -44,7 +44,7 @@ func (s *Store) functions() map[string]any {
 	fs := filter.Functions()
 	maps.Copy(fs, map[string]any{
 		"eaves_body_contains": func(headers, file, data any, needle string) (bool, error) {
-			return strings.Contains(filter.Fold(s.bodyText(headers, file, data)), needle), nil
+			return strings.Contains(filter.Fold(s.bodyText(headers, file, data, content.TextLimit)), needle), nil
 		},
 		"eaves_body_matches": s.bodyMatcher(),
 	})
@@ -67,13 +67,13 @@ func (s *Store) bodyMatcher() func(headers, file, data any, pattern string) (boo
 			last = re
 		}
 		mu.Unlock()
-		text := s.bodyText(headers, file, data)
+		text := s.bodyText(headers, file, data, content.TextLimit)
 		return text != "" && re.MatchString(text), nil
 	}
 }
 
-// bodyText is the text of a stored body, from the columns of its row.
-func (s *Store) bodyText(headers, file, data any) string {
+// bodyText is the text of a stored body, from the columns of its row, up to a limit.
+func (s *Store) bodyText(headers, file, data any, limit int64) string {
 	hash, raw := asBytes(file), asBytes(data)
 	if len(raw) == 0 && len(hash) == 0 {
 		return ""
@@ -87,7 +87,7 @@ func (s *Store) bodyText(headers, file, data any) string {
 		defer f.Close()
 		body = f
 	}
-	text, _, _ := content.Text(contentHeader(asBytes(headers)), body, content.TextLimit)
+	text, _, _ := content.Text(contentHeader(asBytes(headers)), body, limit)
 	return text
 }
 

@@ -279,13 +279,15 @@ func (x *textIndex) add(id int64, v []driver.Value) error {
 	var text strings.Builder
 	partial := false
 	for i := 0; i < len(v); i += 3 {
-		t := x.store.bodyText(v[i], v[i+1], v[i+2])
+		t := x.store.bodyText(v[i], v[i+1], v[i+2], indexedText)
 		if t == "" {
 			continue
 		}
-		if t = folded(t); len(t) > indexedText {
-			t, partial = t[:indexedText], true
+		if len(t) >= indexedText/2 {
+			// In UTF-8 or when folded a text may be of another length than it was.
+			partial = true
 		}
+		t = folded(t)
 		if text.Len() > 0 {
 			text.WriteByte('\n')
 		}
