@@ -50,6 +50,7 @@ type flow struct {
 	proto     string
 	http2     bool
 	fields    wire.Fields
+	original  wire.Fields // fields as they came, where the Host has been replaced since
 	headSize  int
 	framing   wire.Framing
 	body      io.Reader // nil: none
@@ -179,10 +180,8 @@ func (f *flow) RoundTrip(r *http.Request, _ *goproxy.ProxyCtx) (*http.Response, 
 	}
 	kept := wire.NormaliseRequest(fields, f.framing, "", keep)
 	x := f.exchange(kept)
-	if !slices.Equal(kept, f.fields) {
-		x.Client.Request = &capture.Request{
-			Method: f.method, URL: f.url, HTTPVersion: f.proto, Header: header(f.fields), HeadersSize: int64(f.headSize), BodySize: -1,
-		}
+	if f.original != nil || !slices.Equal(kept, f.fields) {
+		x.Client.Request = f.clientRequest()
 	}
 	f.begin(x)
 	if f.rule != nil && f.rule.Action == ActionBlock {
@@ -215,6 +214,17 @@ func (f *flow) RoundTrip(r *http.Request, _ *goproxy.ProxyCtx) (*http.Response, 
 	}, nil
 }
 
+// clientRequest is the request as the client sent it.
+func (f *flow) clientRequest() *capture.Request {
+	fields := f.fields
+	if f.original != nil {
+		fields = f.original
+	}
+	return &capture.Request{
+		Method: f.method, URL: f.url, HTTPVersion: f.proto, Header: header(fields), HeadersSize: int64(f.headSize), BodySize: -1,
+	}
+}
+
 // begin hands the exchange to the recorder, if it is to be recorded.
 func (f *flow) begin(x *capture.Exchange) {
 	recorder := f.p.cfg.Recorder
@@ -239,6 +249,9 @@ func (f *flow) describe(x *capture.Exchange) {
 		x.Request.HeadersSize = int64(s.HeadSize)
 		if s.Fields != nil {
 			x.Request.Header = header(s.Fields)
+			if x.Client.Request == nil && f.source == capture.SourceProxy && !f.http2 && len(s.Fields) != len(f.fields) {
+				x.Client.Request = f.clientRequest() // a Host was added, as HTTP/1.0 clients leave it out
+			}
 		}
 	}
 	if f.resp == nil {

@@ -291,7 +291,7 @@ func (f *flow) locate(head *wire.RequestHead, c *clientConn) error {
 		f.url, f.target = head.Target, head.Path
 		// A proxy replaces the Host field with what the URL names (RFC 9112, 3.2.2).
 		if f.authority != authority && head.Fields.Has("Host") {
-			f.fields = head.Fields.Set("Host", authority)
+			f.fields, f.original = head.Fields.Set("Host", authority), head.Fields
 		}
 		f.authority = authority
 	}
@@ -405,6 +405,12 @@ func (w *response1) WriteHeader(status int) {
 		}
 	}
 	fields = w.frame(fields, status, origin)
+	if origin && (status != w.f.resp.Status || !wire.SameEndToEnd(fields, w.f.resp.Fields)) {
+		w.f.rec.Update(func(x *capture.Exchange) {
+			x.Client.Response = &capture.Response{Status: status, StatusText: reason, HTTPVersion: "HTTP/1.1",
+				Header: header(fields), Trailer: capture.Header{}, HeadersSize: -1, BodySize: -1}
+		})
+	}
 	if err := wire.WriteResponseHead(w.c.bw, "HTTP/1.1", status, reason, fields); err != nil {
 		w.fail(err)
 		return

@@ -195,6 +195,27 @@ func has(names []string, name string) bool {
 	return false
 }
 
+// SameEndToEnd says whether two lists have the same fields in the same order, fields of one hop aside.
+func SameEndToEnd(a, b Fields) bool {
+	i, j := 0, 0
+	for {
+		for i < len(a) && hopName(a[i].Name) != notHop {
+			i++
+		}
+		for j < len(b) && hopName(b[j].Name) != notHop {
+			j++
+		}
+		if i == len(a) || j == len(b) {
+			return i == len(a) && j == len(b)
+		}
+		if a[i].Name != b[j].Name || a[i].Value != b[j].Value {
+			return false
+		}
+		i++
+		j++
+	}
+}
+
 // spelt returns options as they were written, in the order in which they were.
 func spelt(options, written []string) []string {
 	var out []string

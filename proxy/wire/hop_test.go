@@ -47,6 +47,25 @@ func TestHopByHop(t *testing.T) {
 	}
 }
 
+func TestSameEndToEnd(t *testing.T) {
+	for _, c := range []struct {
+		a, b Fields
+		want bool
+	}{
+		{nil, nil, true},
+		{lines("A: b", "Connection: x", "C: d"), lines("Keep-Alive: 5", "A:b", "C: d", "TE: x"), true},
+		{lines("A: b"), lines("Connection: close"), false},
+		{lines("A: b"), lines("A: b", "A: b"), false},
+		{lines("A: b", "C: d"), lines("C: d", "A: b"), false},
+		{lines("A: b"), lines("a: b"), false},
+		{lines("A: b"), lines("A: c"), false},
+	} {
+		if SameEndToEnd(c.a, c.b) != c.want || SameEndToEnd(c.b, c.a) != c.want {
+			t.Errorf("%q and %q", c.a, c.b)
+		}
+	}
+}
+
 func TestNormaliseRequest(t *testing.T) {
 	length := func(n int64) Framing { return Framing{Kind: Length, Length: n} }
 	chunked := Framing{Kind: Chunked}
