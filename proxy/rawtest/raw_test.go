@@ -35,15 +35,16 @@ func TestRaw(t *testing.T) {
 
 // play is a case being run.
 type play struct {
-	r      *rig
-	c      *testCase
-	mode   string
-	host   string
-	origin *origin
-	client *peer
-	server *peer
-	before int // how many exchanges were recorded before
-	seen   int // how many of this client's were looked at
+	r           *rig
+	c           *testCase
+	mode        string
+	host        string
+	origin      *origin
+	client      *peer
+	server      *peer
+	connections int // how many of the origin's were taken
+	before      int // how many exchanges were recorded before
+	seen        int // how many of this client's were looked at
 }
 
 func (r *rig) run(t *testing.T, c *testCase, mode string) {
@@ -70,6 +71,9 @@ func (r *rig) run(t *testing.T, c *testCase, mode string) {
 	if err := p.end(); err != nil {
 		t.Fatalf("%s.txt:%d: %v", c.file, c.line, err)
 	}
+	if err := p.checkRecord(); err != nil {
+		t.Fatalf("%s.txt:%d: %v", c.file, c.line, err)
+	}
 }
 
 // expand puts in what differs between runs.
@@ -94,8 +98,7 @@ func (p *play) take(s step) error {
 func (p *play) takeClient(s step) error {
 	switch s.verb {
 	case ">":
-		_, err := io.WriteString(p.client.conn, p.expand(s.text))
-		return err
+		return p.client.send(p.expand(s.text))
 	case "status":
 		return wantStatus(p.client.r, s.text)
 	}
@@ -127,8 +130,7 @@ func (p *play) takeOrigin(s step) error {
 		p.server = nil
 	}
 	if s.verb == ">" {
-		_, err := io.WriteString(p.server.conn, p.expand(s.text))
-		return err
+		return p.server.send(p.expand(s.text))
 	}
 	return p.common(p.server, s)
 }
@@ -138,6 +140,7 @@ func (p *play) accept() error {
 	if p.server != nil {
 		p.server.conn.Close()
 	}
+	p.connections++
 	select {
 	case o, ok := <-p.origin.peers:
 		if !ok {

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"math/big"
 	"net"
 	"strings"
@@ -114,10 +115,20 @@ type peer struct {
 	tcp  *net.TCPConn
 	raw  *rawConn // below TLS
 	r    *bufio.Reader
+	got  *bytes.Buffer // all that was received
+	sent bytes.Buffer  // all that was sent
 }
 
 func newPeer(conn net.Conn, raw *rawConn) *peer {
-	return &peer{conn: conn, tcp: raw.TCPConn, raw: raw, r: bufio.NewReader(conn)}
+	got := new(bytes.Buffer)
+	return &peer{conn: conn, tcp: raw.TCPConn, raw: raw, r: bufio.NewReader(io.TeeReader(conn, got)), got: got}
+}
+
+// send sends s.
+func (p *peer) send(s string) error {
+	p.sent.WriteString(s)
+	_, err := io.WriteString(p.conn, s)
+	return err
 }
 
 // rawConn notices the end of a connection: where TLS has ended and it has not, TLS has ended in order.
