@@ -121,6 +121,11 @@ func (c *Client) connect(ctx context.Context, k *key, protos []string, m *memory
 	hop.TLS = receipt
 	r.update(func(f *Facts) { l.note(f, false) })
 	if e != nil {
+		if code, remote, ok := alertOf(e.Cause); ok && remote && code == alertProtocolVersion {
+			if v := c.oldVersion(ctx, d.address.String(), h); v != "" {
+				e.Message += ": it speaks " + v + " at best"
+			}
+		}
 		return nil, e
 	}
 	l.Conn, l.protocol = conn, receipt.ALPN

@@ -202,8 +202,8 @@ func TestBadTLSOrigins(t *testing.T) {
 		{"unknown critical extension", in(inter, func(c *x509.Certificate) {
 			c.ExtraExtensions = []pkix.Extension{{Id: []int{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}}
 		}), capture.StageTLS, []string{"critical extension"}},
-		{"TLS 1.0 only", with(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}), capture.StageTLS, []string{"protocol_version", "neither TLS 1.2 nor 1.3"}},
-		{"TLS 1.1 only", with(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), capture.StageTLS, []string{"protocol_version", "neither TLS 1.2 nor 1.3"}},
+		{"TLS 1.0 only", with(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}), capture.StageTLS, []string{"protocol_version", "neither TLS 1.2 nor 1.3", "it speaks TLS 1.0 at best"}},
+		{"TLS 1.1 only", with(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), capture.StageTLS, []string{"protocol_version", "neither TLS 1.2 nor 1.3", "it speaks TLS 1.1 at best"}},
 		{"old ServerHello", raw(func(c net.Conn, br *bufio.Reader) { // SSL 3.0, as some servers answer whatever is offered
 			br.Peek(100)
 			c.Write(append([]byte{0x16, 3, 0, 0, 42, 2, 0, 0, 38, 3, 0}, make([]byte, 36)...))
