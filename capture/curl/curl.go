@@ -169,6 +169,19 @@ func quote(s string) string {
 	return single(s)
 }
 
+// word quotes only what needs it.
+func word(s string) string {
+	for i := range len(s) {
+		if c := s[i] | 0x20; c < 'a' || c > 'z' {
+			return quote(s)
+		}
+	}
+	if s == "" {
+		return quote(s)
+	}
+	return s
+}
+
 func single(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // printf writes bytes as the format of printf(1).
@@ -217,7 +230,7 @@ func arguments(x *capture.Exchange, bodySize int64) []string {
 	case q.Method == "HEAD" && bodySize == 0:
 		a = append(a, "--head")
 	case q.Method != implied:
-		a = append(a, "-X "+quote(q.Method))
+		a = append(a, "-X "+word(q.Method))
 	}
 	version := versionFlag(q.HTTPVersion, strings.HasPrefix(url, "https:"))
 	if version != "" {

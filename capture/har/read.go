@@ -339,7 +339,14 @@ func (e *entry) exchange() *capture.Exchange {
 			x.State, x.Error = capture.StateFailed, &capture.Error{Stage: capture.StageHTTP, Message: e.failure()}
 		}
 	}
-	if x.State == capture.StateOpen {
+	switch x.Kind {
+	case capture.KindHTTP, capture.KindWebSocket, capture.KindTunnel:
+	default:
+		x.Kind = e.kind()
+	}
+	switch x.State {
+	case capture.StateDone, capture.StateFailed:
+	default:
 		x.State, x.Error = capture.StateFailed, &capture.Error{Stage: capture.StageHTTP, Message: "the exchange was still running when it was exported"}
 	}
 	q := &x.Request

@@ -134,6 +134,25 @@ func (s segments) Write(p []byte) (int, error) {
 	return n, s.c.err
 }
 
+// maxHead is the longest head that fits into one packet.
+const maxHead = 60 << 10
+
+// cutHead sends the head of a message whose body is not all there, in one packet of which the file lacks the last byte:
+// Wireshark waits for the rest of a message, and shows nothing of it where the rest does not come, unless the packet that
+// it begins in is known not to be whole. The byte that is missing is the body's first, which the next packet brings.
+func (c *connection) cutHead(d direction, head []byte) error {
+	if len(head) > maxHead {
+		_, err := c.out[d].Write(head)
+		return err
+	}
+	if err := c.flush(d); err != nil {
+		return err
+	}
+	c.sendCut(d, append(head, 0), 1, layers.TCP{ACK: true, PSH: true})
+	c.unacked[d]++
+	return c.err
+}
+
 // flush sends what is buffered, and has the other side acknowledge it.
 func (c *connection) flush(d direction) error {
 	if err := c.out[d].Flush(); err != nil {
@@ -147,6 +166,11 @@ func (c *connection) flush(d direction) error {
 
 // send writes one packet. It takes the flags of tcp.
 func (c *connection) send(d direction, payload []byte, tcp layers.TCP) {
+	c.sendCut(d, payload, 0, tcp)
+}
+
+// sendCut is send, except that the last bytes of the payload are sent but not in the file.
+func (c *connection) sendCut(d direction, payload []byte, missing int, tcp layers.TCP) {
 	if c.err != nil {
 		return
 	}
@@ -170,10 +194,11 @@ func (c *connection) send(d direction, payload []byte, tcp layers.TCP) {
 		c.err = gopacket.SerializeLayers(c.buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ip, &tcp, gopacket.Payload(payload))
 	}
 	if c.err == nil {
-		c.err = c.p.packet(c.now, c.buf.Bytes(), c.comment)
+		b := c.buf.Bytes()
+		c.err = c.p.packet(c.now, b[:len(b)-missing], missing, c.comment)
 	}
 	c.now = c.now.Add(packetTakes)
-	c.seq[d] += uint32(len(payload))
+	c.seq[d] += uint32(len(payload) - missing)
 	if tcp.SYN || tcp.FIN {
 		c.seq[d]++
 	}

@@ -1,7 +1,6 @@
 package pcap
 
 import (
-	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -43,9 +42,9 @@ func (e *exchange) body(side capture.Side) (io.ReadCloser, error) {
 func (e *exchange) http1() error {
 	q := &e.x.Request
 	e.c.at(e.clock.request)
-	w := e.c.out[toServer]
-	fmt.Fprintf(w, "%s %s %s\r\n", q.Method, target(e.x), version(q.HTTPVersion))
-	writeFields(w, q.Header)
+	if err := e.head(toServer, fmt.Sprintf("%s %s %s\r\n", q.Method, target(e.x), version(q.HTTPVersion)), q.Header, q.Truncated); err != nil {
+		return err
+	}
 	upgraded := e.x.Response != nil && (e.x.Response.Status == 101 || e.x.Kind == capture.KindTunnel)
 	if !upgraded {
 		if err := e.content(toServer, capture.SideRequest, q.Header, q.Trailer); err != nil {
@@ -60,16 +59,17 @@ func (e *exchange) http1() error {
 		return nil
 	}
 	e.c.at(e.clock.response)
-	w = e.c.out[toClient]
 	for _, i := range p.Informational {
-		fmt.Fprintf(w, "%s %03d %s\r\n", version(p.HTTPVersion), i.Status, i.StatusText)
-		writeFields(w, i.Header)
+		if err := e.head(toClient, fmt.Sprintf("%s %03d %s\r\n", version(p.HTTPVersion), i.Status, i.StatusText), i.Header, false); err != nil {
+			return err
+		}
 		if err := e.c.flush(toClient); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(w, "%s %03d %s\r\n", version(p.HTTPVersion), p.Status, p.StatusText)
-	writeFields(w, p.Header)
+	if err := e.head(toClient, fmt.Sprintf("%s %03d %s\r\n", version(p.HTTPVersion), p.Status, p.StatusText), p.Header, p.Truncated); err != nil {
+		return err
+	}
 	switch {
 	case e.x.Kind == capture.KindWebSocket && p.Status == 101:
 		if err := e.c.flush(toClient); err != nil {
@@ -137,11 +137,21 @@ func version(s string) string {
 	return "HTTP/1.1"
 }
 
-func writeFields(w *bufio.Writer, h capture.Header) {
-	for _, f := range h {
-		fmt.Fprintf(w, "%s: %s\r\n", f.Name, f.Value)
+// head writes a message's head; cut says that its body is not all there.
+func (e *exchange) head(d direction, line string, h capture.Header, cut bool) error {
+	head := appendFields([]byte(line), h)
+	if cut {
+		return e.c.cutHead(d, head)
 	}
-	w.WriteString("\r\n")
+	_, err := e.c.out[d].Write(head)
+	return err
+}
+
+func appendFields(b []byte, h capture.Header) []byte {
+	for _, f := range h {
+		b = append(append(append(append(b, f.Name...), ": "...), f.Value...), "\r\n"...)
+	}
+	return append(b, "\r\n"...)
 }
 
 // block is how much of a body is read at a time, and the size of the chunks and DATA frames it is cut into.
@@ -174,9 +184,8 @@ func (e *exchange) content(d direction, side capture.Side, head, trailer capture
 	if err != nil || !chunked || cut {
 		return err // a body that was cut has no end
 	}
-	w.WriteString("0\r\n")
-	writeFields(w, trailer)
-	return nil
+	_, err = w.Write(appendFields([]byte("0\r\n"), trailer))
+	return err
 }
 
 // blocks calls f for each block of a body.

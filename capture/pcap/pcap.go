@@ -83,8 +83,9 @@ func (p *Writer) begin() error {
 	return ng.Flush()
 }
 
-// packet writes an enhanced packet block. pcapgo writes none with a comment.
-func (p *Writer) packet(at time.Time, data []byte, comment string) error {
+// packet writes an enhanced packet block, with so many bytes of the packet missing at its end. pcapgo writes none with a
+// comment.
+func (p *Writer) packet(at time.Time, data []byte, missing int, comment string) error {
 	const (
 		blockType = 6
 		// Type, length, interface, time (2), captured and original length, and the length again.
@@ -106,7 +107,7 @@ func (p *Writer) packet(at time.Time, data []byte, comment string) error {
 	b = le.AppendUint32(b, uint32(ns>>32))
 	b = le.AppendUint32(b, uint32(ns))
 	b = le.AppendUint32(b, uint32(len(data)))
-	b = le.AppendUint32(b, uint32(len(data)))
+	b = le.AppendUint32(b, uint32(len(data)+missing))
 	b = pad(append(b, data...), len(data))
 	if comment != "" {
 		b = le.AppendUint16(b, optionComment)

@@ -360,3 +360,30 @@ func FuzzWrite(f *testing.F) {
 		}
 	})
 }
+
+// A body that was not kept whole does not hide its head.
+func TestCutBodiesAreDissected(t *testing.T) {
+	var exchanges []*capture.Exchange
+	s := &sample.Source{Bodies: map[sample.Key][]byte{}}
+	for i, length := range []string{"Content-Length: 100000", "Transfer-Encoding: chunked"} {
+		name, value, _ := strings.Cut(length, ": ")
+		h := capture.Header{{Name: name, Value: value}, {Name: "Content-Type", Value: "text/plain"}}
+		for j, v := range []string{"HTTP/1.1", "HTTP/2"} {
+			for k, state := range []capture.State{capture.StateDone, capture.StateFailed} {
+				x := &capture.Exchange{ID: int64(100*i + 10*j + k + 1), State: state, Started: sample.Now, Request: capture.Request{Method: "POST", URL: "http://a.test/", HTTPVersion: v, Header: h, Truncated: true},
+					Response: &capture.Response{Status: 200, StatusText: "OK", HTTPVersion: v, Header: h, Truncated: true}}
+				exchanges = append(exchanges, x)
+				if i == 0 {
+					s.Bodies[sample.Key{ID: x.ID, Side: capture.SideRequest}] = []byte(strings.Repeat("cut ", 1000))
+					s.Bodies[sample.Key{ID: x.ID, Side: capture.SideResponse}] = []byte(strings.Repeat("cut ", 1000))
+				}
+			}
+		}
+	}
+	file := save(t, s, exchanges...)
+	for _, filter := range []string{"http.request.method == POST", "http.response.code == 200", "http2.headers.method == POST", "http2.headers.status == 200"} {
+		if got := tshark(t, file, filter, "frame.comment"); len(got) != len(exchanges)/2 {
+			t.Errorf("%s: %q", filter, got)
+		}
+	}
+}

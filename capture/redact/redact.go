@@ -63,6 +63,15 @@ func (r *Redactor) Exchange(x *capture.Exchange) *capture.Exchange {
 	y.Response = r.response(x.Response)
 	y.Client.Request = r.request(x.Client.Request)
 	y.Client.Response = r.response(x.Client.Response)
+	if x.Route != nil {
+		route := *x.Route
+		route.Reason = r.URL(route.Reason) // which may name a proxy with its credentials
+		route.Hops = append([]capture.Hop(nil), route.Hops...)
+		for i := range route.Hops {
+			route.Hops[i].Address = r.URL(route.Hops[i].Address)
+		}
+		y.Route = &route
+	}
 	if x.Error != nil {
 		e := *x.Error
 		e.Message, e.Hint = r.URL(e.Message), r.URL(e.Hint)

@@ -102,6 +102,7 @@ func TestExchangeMasksEveryPlaceAndLeavesItsArgument(t *testing.T) {
 	make := func() *capture.Exchange {
 		q := request()
 		return &capture.Exchange{ID: 1, Request: request(), Response: response(), Client: capture.Client{Request: &q, Response: response()},
+			Route: &capture.Route{Source: "custom", Reason: "http://u:" + secret + "@proxy.test:3128", Hops: []capture.Hop{{Kind: "http", Address: "http://u:" + secret + "@proxy.test:3128"}, {Kind: "origin", Address: "192.0.2.1:443"}}},
 			Error: &capture.Error{Stage: capture.StageHTTP, Message: "GET https://a.test/?token=" + secret + " failed", Hint: "try https://a.test/?token=" + secret}}
 	}
 	x := make()
