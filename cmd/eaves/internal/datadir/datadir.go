@@ -122,7 +122,7 @@ func Open(path string) (*Dir, error) {
 		d.Close()
 		return nil, failure.New("opening the data directory", err, "")
 	}
-	if err := f.Truncate(0); err == nil {
+	if err = f.Truncate(0); err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
