@@ -22,7 +22,11 @@ func TestClassify(t *testing.T) {
 		"GET / HTTP/1.1\r\n":           speaksHTTP1,
 		"\r\nGET / HTTP/1.1\r\n":       speaksHTTP1,
 		"get / http/1.0\r\n":           speaksHTTP1,
-		"GET /x\r\n":                   speaksOther, // HTTP/0.9, or something else
+		"GET /x\r\n":                   speaksHTTP1, // HTTP/0.9, or a broken request: refused
+		"\x00GET / HTTP/1.1\r\n":       speaksHTTP1,
+		"G(T / HTTP/1.1\r\n":           speaksHTTP1,
+		"GET x\r\n":                    speaksOther,
+		"OPTIONS sip:a SIP/2.0\r\n":    speaksOther,
 		"PING\r\n":                     speaksOther,
 		"EHLO mail.test\r\n":           speaksOther,
 		"SSH-2.0-OpenSSH_9\r\n":        speaksOther,

@@ -91,26 +91,34 @@ func classify(b []byte) (p protocol, known bool) {
 	if len(line) == 0 {
 		return 0, false
 	}
-	sp := bytes.IndexByte(line, ' ')
-	token := line
-	if sp >= 0 {
-		token = line[:sp]
+	first, _, whole := bytes.Cut(line, []byte("\n"))
+	if whole && meansHTTP(first) {
+		return speaksHTTP1, true
 	}
+	token, _, _ := bytes.Cut(first, []byte(" "))
 	for _, ch := range token {
 		if !isTokenByte(ch) {
 			return speaksOther, true
 		}
 	}
-	if len(token) == 0 || len(token) > 32 {
-		return speaksOther, true
-	}
-	if end := bytes.IndexByte(line, '\n'); end >= 0 {
-		if sp >= 0 && bytes.Contains(bytes.ToUpper(line[sp:end]), []byte(" HTTP/")) {
-			return speaksHTTP1, true
-		}
+	if whole || len(token) == 0 || len(token) > 32 {
 		return speaksOther, true
 	}
 	return 0, false
+}
+
+// meansHTTP says whether a first line is an attempt at HTTP/1, be it a bad one: passed through as another protocol it
+// would reach the origin unseen, where serving it refuses it.
+func meansHTTP(line []byte) bool {
+	if bytes.Contains(bytes.ToUpper(line), []byte(" HTTP/")) {
+		return true
+	}
+	for _, m := range []string{"GET /", "POST /", "PUT /", "PATCH /", "DELETE /", "HEAD /", "OPTIONS /"} {
+		if bytes.HasPrefix(line, []byte(m)) {
+			return true
+		}
+	}
+	return false
 }
 
 // beginsLikeHTTP says whether the bytes can become a request line that people send.
