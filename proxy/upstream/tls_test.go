@@ -187,7 +187,7 @@ func TestBadTLSOrigins(t *testing.T) {
 		{"wrong host and expired", in(inter, func(c *x509.Certificate) {
 			c.DNSNames, c.NotBefore, c.NotAfter = []string{"a.test"}, time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
 		}), capture.StageTLS, []string{"expired on", "and the certificate is issued for a.test"}},
-		{"self-signed", in(nil, func(*x509.Certificate) {}), capture.StageTLS, []string{`self-signed (by "leaf")`, "eaves trust add"}},
+		{"self-signed", in(nil, func(*x509.Certificate) {}), capture.StageTLS, []string{`self-signed (by "leaf")`, "SSL_CERT_FILE"}},
 		{"untrusted root", serve(chainOf(issue(t, stranger, leafFor("bad.localhost")), stranger)), capture.StageTLS, []string{`root CA "Stranger Root" is not trusted`}},
 		{"untrusted root, not sent", in(stranger, func(*x509.Certificate) {}), capture.StageTLS, []string{`unknown authority "Stranger Root"`}},
 		{"incomplete chain", serve(chainOf(issue(t, inter, leafFor("bad.localhost")))), capture.StageTLS, []string{`unknown authority "Test Intermediate"`, "incomplete"}},

@@ -97,7 +97,7 @@ func namesMessage(leaf *x509.Certificate, host string) string {
 
 // chainMessage says why no trusted chain could be built.
 func chainMessage(chain []*x509.Certificate, err error, now time.Time) (message, hint string) {
-	const trust = "eaves trust add FILE trusts its CA; --insecure goes on without verification"
+	const trust = "with SSL_CERT_FILE=FILE in its environment eaves trusts the CAs in FILE; --insecure goes on without verification"
 	leaf, last := chain[0], chain[len(chain)-1]
 	var invalid x509.CertificateInvalidError
 	var roots x509.SystemRootsError
@@ -129,7 +129,7 @@ func chainMessage(chain []*x509.Certificate, err error, now time.Time) (message,
 			return "issuer and subject of the chain's certificates do not fit together", ""
 		}
 	case errors.As(err, &roots):
-		return "this machine's trusted CAs cannot be read: " + roots.Error(), "set SSL_CERT_FILE, or eaves trust add FILE"
+		return "this machine's trusted CAs cannot be read: " + roots.Error(), "set SSL_CERT_FILE to a file that has them"
 	case errors.As(err, &critical):
 		return "the certificate has a critical extension that is not known here", ""
 	case errors.As(err, &constraint):
@@ -150,7 +150,7 @@ func chainMessage(chain []*x509.Certificate, err error, now time.Time) (message,
 	}
 	switch {
 	case len(chain) == 1 && selfSigned(leaf):
-		return fmt.Sprintf("the certificate is self-signed (by %s) and not trusted", name(leaf)), "eaves trust add FILE trusts it; --insecure goes on without verification"
+		return fmt.Sprintf("the certificate is self-signed (by %s) and not trusted", name(leaf)), "with SSL_CERT_FILE=FILE in its environment eaves trusts what is in FILE; --insecure goes on without verification"
 	case selfSigned(last):
 		return fmt.Sprintf("unknown authority: the root CA %s is not trusted here", name(last)), trust
 	case len(chain) == 1:
