@@ -21,8 +21,12 @@ type batchConn struct {
 	last atomic.Pointer[time.Time]
 }
 
-// batchMax is how much is gathered.
-const batchMax = 32 << 10
+const (
+	// batchMax is how much is gathered.
+	batchMax = 32 << 10
+	// socketBuffer is a flush.
+	socketBuffer = flushBytes
+)
 
 func (b *batchConn) Write(p []byte) (int, error) {
 	b.mu.Lock()
@@ -96,6 +100,10 @@ func (h *batchHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		// What a console does not take is to be noticed soon, not when the system has buffered megabytes of it.
+		_ = tcp.SetWriteBuffer(socketBuffer)
 	}
 	h.conn = &batchConn{Conn: conn}
 	return h.conn, rw, nil

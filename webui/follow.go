@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"eaves/capture"
 	"eaves/capture/filter"
@@ -29,7 +30,30 @@ func (c *console) follow(ctx context.Context) error {
 			}
 		}
 		signal(c.wake)
+		if err := c.idle(ctx); err != nil {
+			return err
+		}
 	}
+}
+
+// idle lets the feed run on while the console is behind: what comes meanwhile is only counted, and a dead console is to
+// cost next to nothing.
+func (c *console) idle(ctx context.Context) error {
+	c.mu.Lock()
+	behind := c.behind
+	c.mu.Unlock()
+	if !behind {
+		return nil
+	}
+	timer := time.NewTimer(flushEvery)
+	defer timer.Stop()
+	select {
+	case <-c.space:
+	case <-timer.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
 }
 
 // baseline learns which open exchanges match now: those the console may have been shown. Behind a gap, those it had before

@@ -297,7 +297,8 @@ func TestConsolesThatDoNotRead(t *testing.T) {
 	wanted := sample(30_000)
 	wanted.Request.URL = "http://wanted.test/"
 	l.store.put(wanted)
-	for e := reader.next(); e.Type != "exchange"; e = reader.next() {
+	// On a slow machine this fake store, which keeps its last thousand changes, may have forgotten some by then.
+	for e := reader.next(); e.Type != "exchange" && e.Type != "reset"; e = reader.next() {
 	}
 	t.Logf("committed and told within %v", time.Since(start))
 	l.store.mu.Lock()
