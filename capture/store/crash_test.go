@@ -1,3 +1,5 @@
+//go:build unix
+
 package store
 
 import (
@@ -230,7 +232,11 @@ func checkIntegrity(t *testing.T, s *Store) {
 				t.Errorf("%s: %s, want %s", sql, row, want)
 			}
 		}
-		return nil
+		count, err := c.integer(testContext(t), "SELECT count(*) FROM exchanges")
+		if err == nil && count != s.count.Load() {
+			t.Errorf("%d exchanges, counted %d", count, s.count.Load())
+		}
+		return err
 	})
 	if err != nil {
 		t.Error(err)
