@@ -70,6 +70,9 @@ func (c *Writer) Write(ctx context.Context, x *capture.Exchange) error {
 	if x.Request.Truncated {
 		fmt.Fprintf(c.w, "# %d: only the first %d bytes of the body were kept\n", x.ID, size)
 	}
+	if len(x.Request.Trailer) > 0 {
+		fmt.Fprintf(c.w, "# %d: curl sends no trailers; the request had %d\n", x.ID, len(x.Request.Trailer))
+	}
 	a := arguments(x, size)
 	switch {
 	case size == 0:

@@ -254,7 +254,7 @@ func TestSamplesAreShell(t *testing.T) {
 	if msg, err := c.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s\n%s", err, msg, text)
 	}
-	for _, want := range []string{"# 6: tcp://a.test:22 is a tunnel", "curl 'https://api.bank.test/v1/a%20b?x=1&y=%26&x=2' \\\n  --http1.1 \\\n", "--http2", "'https://a.test/ws'", "--globoff"} {
+	for _, want := range []string{"# 6: tcp://a.test:22 is a tunnel", "# 3: curl sends no trailers; the request had 1\n", "curl 'https://api.bank.test/v1/a%20b?x=1&y=%26&x=2' \\\n  --http1.1 \\\n", "--http2", "'https://a.test/ws'", "--globoff"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is missing in\n%s", want, text)
 		}

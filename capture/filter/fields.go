@@ -105,15 +105,6 @@ func fieldNamed(name string) *field {
 
 func (f *field) column(i int) *column { return columnNamed(f.columns[i]) }
 
-// Fields returns the names of the language's fields, for completion.
-func Fields() []string {
-	names := make([]string, len(fields))
-	for i := range fields {
-		names[i] = fields[i].name
-	}
-	return names
-}
-
 // protocols lets "h2" and "2" mean HTTP/2 as each tool spells it.
 func protocols(s string) []string {
 	version := strings.TrimPrefix(strings.TrimPrefix(Fold(s), "http/"), "h")

@@ -11,56 +11,56 @@ import (
 // subject is a Subject with what was worked out about it.
 type subject struct {
 	Subject
-	address *Address
+	parts *address
 }
 
-func (s *subject) url() *Address {
-	if s.address == nil {
-		a := SplitURL(s.Exchange.Request.URL)
-		s.address = &a
+func (s *subject) url() *address {
+	if s.parts == nil {
+		a := splitURL(s.Exchange.Request.URL)
+		s.parts = &a
 	}
-	return s.address
+	return s.parts
 }
 
-// Address is a URL in the parts that filters compare.
-type Address struct {
-	Scheme string // lower case
-	Host   string // as hostpattern.Normalize has it
-	Port   int    // also where the URL leaves it out; 0: unknown
-	Path   string // as on the wire
-	Query  string // without the question mark
+// address is a URL in the parts that filters compare.
+type address struct {
+	scheme string // lower case
+	host   string // as hostpattern.Normalize has it
+	port   int    // also where the URL leaves it out; 0: unknown
+	path   string // as on the wire
+	query  string // without the question mark
 }
 
-// SplitURL takes an absolute URL apart. It does not decode, and refuses nothing: what was on the wire may be no URL.
-func SplitURL(s string) Address {
-	var a Address
+// splitURL takes an absolute URL apart. It does not decode, and refuses nothing: what was on the wire may be no URL.
+func splitURL(s string) address {
+	var a address
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
 		return a
 	}
-	a.Scheme = Fold(scheme)
+	a.scheme = Fold(scheme)
 	rest, _, _ = strings.Cut(rest, "#")
-	rest, a.Query, _ = strings.Cut(rest, "?")
+	rest, a.query, _ = strings.Cut(rest, "?")
 	authority := rest
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
-		authority, a.Path = rest[:i], rest[i:]
+		authority, a.path = rest[:i], rest[i:]
 	}
-	if a.Path == "" && a.Scheme != "tcp" {
-		a.Path = "/" // RFC 9110, 4.2.3
+	if a.path == "" && a.scheme != "tcp" {
+		a.path = "/" // RFC 9110, 4.2.3
 	}
 	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
 		authority = authority[i+1:]
 	}
 	host, port := splitPort(authority)
-	a.Host = hostpattern.Normalize(host)
+	a.host = hostpattern.Normalize(host)
 	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
-		a.Port = int(n)
+		a.port = int(n)
 	} else if port == "" {
-		switch a.Scheme {
+		switch a.scheme {
 		case "http", "ws":
-			a.Port = 80
+			a.port = 80
 		case "https", "wss":
-			a.Port = 443
+			a.port = 443
 		}
 	}
 	return a
@@ -133,11 +133,11 @@ var columns = []column{
 	{name: "run", text: func(s *subject) string { return s.Exchange.Client.Run }},
 	{name: "method", text: func(s *subject) string { return s.Exchange.Request.Method }, always: true},
 	{name: "url", text: func(s *subject) string { return s.Exchange.Request.URL }, always: true},
-	{name: "scheme", text: func(s *subject) string { return s.url().Scheme }},
-	{name: "host", text: func(s *subject) string { return s.url().Host }},
-	{name: "port", number: func(s *subject) (float64, bool) { return nonzero(int64(s.url().Port)) }},
-	{name: "path", text: func(s *subject) string { return s.url().Path }},
-	{name: "query", text: func(s *subject) string { return s.url().Query }},
+	{name: "scheme", text: func(s *subject) string { return s.url().scheme }},
+	{name: "host", text: func(s *subject) string { return s.url().host }},
+	{name: "port", number: func(s *subject) (float64, bool) { return nonzero(int64(s.url().port)) }},
+	{name: "path", text: func(s *subject) string { return s.url().path }},
+	{name: "query", text: func(s *subject) string { return s.url().query }},
 	{name: "proto", text: func(s *subject) string { return s.Exchange.Request.HTTPVersion }},
 	{name: "status", number: response(func(r *capture.Response) (float64, bool) { return nonzero(int64(r.Status)) })},
 	{name: "type", text: mediaType},

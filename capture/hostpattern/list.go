@@ -106,7 +106,7 @@ func octets(s string) (string, bool) {
 func (l List) Match(host string, port int) (entry string, ok bool) {
 	host = Normalize(host)
 	entries := l.entries
-	loopback := Loopback(host)
+	loopback := isLoopback(host)
 	if loopback {
 		for i, e := range entries {
 			if e.kind == entryNotLoopback {
@@ -124,16 +124,6 @@ func (l List) Match(host string, port int) (entry string, ok bool) {
 	return "", false
 }
 
-// ExcludesLoopback says that the list has <-loopback>: loopback shall not be bypassed just because it is loopback.
-func (l List) ExcludesLoopback() bool {
-	for _, e := range l.entries {
-		if e.kind == entryNotLoopback {
-			return true
-		}
-	}
-	return false
-}
-
 // Empty says that the list has no entries.
 func (l List) Empty() bool { return len(l.entries) == 0 }
 
@@ -146,10 +136,9 @@ func (l List) String() string {
 	return strings.Join(texts, ",")
 }
 
-// Loopback says whether host is this machine by its name alone: localhost, a name below it (RFC 6761, 6.3), or a
+// isLoopback says whether a normalised host is this machine by its name alone: localhost, a name below it (RFC 6761, 6.3), or a
 // loopback address.
-func Loopback(host string) bool {
-	host = Normalize(host)
+func isLoopback(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}

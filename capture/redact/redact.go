@@ -40,9 +40,6 @@ func New() *Redactor {
 	return &Redactor{key}
 }
 
-// WithKey returns a Redactor whose masks can be compared with those of others with the same key.
-func WithKey(key []byte) *Redactor { return &Redactor{append([]byte(nil), key...)} }
-
 const prefix = "redacted-"
 
 // Mask returns the mask for a secret; an empty one stays empty.
