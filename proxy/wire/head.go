@@ -78,22 +78,28 @@ func collect(r *bufio.Reader, l Limits, of part) (string, error) {
 
 // hopeless says why a head that starts with b cannot become one. whole: b is all of its first line.
 func (p part) hopeless(b []byte, whole bool) error {
-	line := strings.TrimSuffix(string(b), "\r")
-	switch p {
-	case requestPart:
-		if whole {
-			return new(RequestHead).parseLine(line)
+	line := ""
+	if whole {
+		line = strings.TrimSuffix(string(b), "\r")
+	}
+	switch {
+	case p == requestPart && whole:
+		return new(RequestHead).parseLine(line)
+	case p == requestPart:
+		for _, c := range b[:min(len(b), 256)] {
+			if c == ' ' {
+				break
+			}
+			if chars[c]&tokenChar == 0 {
+				return bad("the method is not a token")
+			}
 		}
-		if method, _, _ := strings.Cut(line, " "); !all(method, tokenChar) {
-			return bad("the method is not a token")
-		}
-	case responsePart:
+	case p == responsePart && whole:
+		return new(ResponseHead).parseLine(line)
+	case p == responsePart:
 		const start = "HTTP/1."
-		if n := min(len(line), len(start)); line[:n] != start[:n] {
+		if n := min(len(b), len(start)); string(b[:n]) != start[:n] {
 			return bad("the response does not start with HTTP version and status code")
-		}
-		if whole {
-			return new(ResponseHead).parseLine(line)
 		}
 	}
 	return nil
