@@ -158,7 +158,12 @@ func (b *openBody) ReadAt(p []byte, off int64) (int, error) {
 			r.mu.Unlock()
 			continue
 		}
-		n, err := b.spool().readAt(p, off)
+		sp := b.spool()
+		held := len(sp.buf)
+		n, err := sp.readAt(p, off)
+		if !r.finished {
+			r.store.held.Add(int64(len(sp.buf) - held))
+		}
 		r.mu.Unlock()
 		if errors.Is(err, fs.ErrNotExist) {
 			// The writer has just moved the file, and commits next.

@@ -10,12 +10,15 @@ const logPagesEach = 2
 // checkpointer brings the write-ahead log into the database beside the writer. In the writer itself, each checkpoint's
 // wait for the disk would hold up every commit: what is shown later is what kill -9 loses, and then traffic waits.
 type checkpointer struct {
+	conn *conn
 	wake chan struct{}
 	done chan struct{}
 }
 
-func (k *checkpointer) init() {
+func (k *checkpointer) open(path string) (err error) {
 	k.wake, k.done = make(chan struct{}, 1), make(chan struct{})
+	k.conn, err = newConn(openConn(dsn(path, "mode=rw&_busy_timeout=1000"), nil, "PRAGMA wal_autocheckpoint = 0"))
+	return err
 }
 
 // due asks for a checkpoint.
@@ -29,15 +32,8 @@ func (k *checkpointer) due() {
 // run is the checkpointer's goroutine. Whatever fails here fails in the writer as well, which is where it is said.
 func (k *checkpointer) run(s *Store) {
 	defer close(k.done)
-	var c *conn
 	for range k.wake {
-		if c == nil {
-			var err error
-			if c, err = newConn(openConn(dsn(s.path(), "mode=rw&_busy_timeout=1000"), nil, "PRAGMA wal_autocheckpoint = 0")); err != nil {
-				continue
-			}
-		}
-		if c.exec("PRAGMA wal_checkpoint(PASSIVE)") != nil {
+		if k.conn.exec("PRAGMA wal_checkpoint(PASSIVE)") != nil {
 			continue
 		}
 		// What was written meanwhile is little. With that as well in the database, the next write starts the log anew;
@@ -46,12 +42,16 @@ func (k *checkpointer) run(s *Store) {
 			return nil, w.conn.exec("PRAGMA wal_checkpoint(PASSIVE)")
 		}}})
 	}
-	if c != nil {
-		c.Close()
-	}
+}
+
+// end ends the goroutine.
+func (k *checkpointer) end() {
+	close(k.wake)
+	<-k.done
 }
 
 func (k *checkpointer) close() {
-	close(k.wake)
-	<-k.done
+	if k.conn != nil {
+		k.conn.Close()
+	}
 }

@@ -238,16 +238,30 @@ func (s *statement) finalize() {
 
 // pool is a fixed number of read-only connections.
 type pool struct {
-	free chan *conn
-	open func() (*conn, error)
+	free   chan *conn
+	open   func() (*conn, error)
+	filled int
+	closed chan struct{}
 }
 
 func newPool(n int, open func() (*conn, error)) *pool {
-	p := &pool{free: make(chan *conn, n), open: open}
-	for range n {
-		p.free <- nil // opened when first used
+	return &pool{free: make(chan *conn, n), open: open, closed: make(chan struct{})}
+}
+
+// fill opens all connections: when files run short it is too late.
+func (p *pool) fill() error {
+	for range cap(p.free) {
+		c, err := p.open()
+		if err != nil {
+			for ; p.filled > 0; p.filled-- {
+				(<-p.free).Close()
+			}
+			return err
+		}
+		p.free <- c
+		p.filled++
 	}
-	return p
+	return nil
 }
 
 // use runs f with a connection of its own.
@@ -255,15 +269,10 @@ func (p *pool) use(ctx context.Context, f func(c *conn) error) error {
 	var c *conn
 	select {
 	case c = <-p.free:
+	case <-p.closed:
+		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-	if c == nil {
-		var err error
-		if c, err = p.open(); err != nil {
-			p.free <- nil
-			return err
-		}
 	}
 	defer func() { p.free <- c }()
 	err := f(c)
@@ -275,9 +284,8 @@ func (p *pool) use(ctx context.Context, f func(c *conn) error) error {
 
 // close waits for the connections in use and closes all of them.
 func (p *pool) close() {
-	for range cap(p.free) {
-		if c := <-p.free; c != nil {
-			c.Close()
-		}
+	close(p.closed)
+	for ; p.filled > 0; p.filled-- {
+		(<-p.free).Close()
 	}
 }

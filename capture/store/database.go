@@ -58,14 +58,17 @@ func openDatabase(ctx context.Context, path string) (*conn, error) {
 	}
 	// Before anything is changed.
 	version, err := schemaVersion(ctx, c, path, len(steps))
+	if err == nil && version == 0 {
+		err = c.set(fmt.Sprintf("page_size = %d", pageSize), "auto_vacuum = INCREMENTAL")
+	}
 	if err == nil {
-		err = c.set(
-			// These two take effect in an empty database only.
-			fmt.Sprintf("page_size = %d", pageSize), "auto_vacuum = INCREMENTAL",
-			"journal_mode = WAL", "synchronous = NORMAL", "temp_store = MEMORY", "cache_size = -16384", "wal_autocheckpoint = 0", "journal_size_limit = 67108864")
+		err = c.set("journal_mode = WAL", "synchronous = NORMAL", "temp_store = MEMORY", "cache_size = -16384", "wal_autocheckpoint = 0", "journal_size_limit = 67108864")
 	}
 	if err == nil && version < len(steps) {
 		err = migrate(c, path, version, steps)
+	}
+	if err == nil && version == 0 {
+		err = c.exec("INSERT INTO store (key, value) VALUES ('id', ?)", newID())
 	}
 	if err != nil {
 		c.Close()
@@ -182,23 +185,13 @@ func migrate(c *conn, path string, version int, steps []migrations.Step) error {
 	return nil
 }
 
-// identity reads the store's UUID, or gives it one.
-func (w *writer) identity(ctx context.Context) (string, error) {
-	var dest [1]driver.Value
-	err := w.conn.row(ctx, "SELECT value FROM store WHERE key = 'id'", nil, dest[:])
-	if err == nil {
-		return asString(dest[0]), nil
-	}
-	if err != io.EOF {
-		return "", err
-	}
-	// RFC 9562, 5.4.
+// newID returns a random UUID (RFC 9562, 5.4).
+func newID() string {
 	var u [16]byte
 	rand.Read(u[:])
 	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
 	h := hex.EncodeToString(u[:])
-	id := h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
-	return id, w.conn.exec("INSERT INTO store (key, value) VALUES ('id', ?)", id)
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
 // endInterrupted marks what an earlier run left open.
@@ -236,15 +229,10 @@ func (w *writer) endInterrupted(ctx context.Context) error {
 	return nil
 }
 
-// close gives back unused ids, and brings everything into the database file.
+// close closes the connection.
 func (w *writer) close() error {
-	w.setNumber.with("lease", w.store.ids.Load())
-	err := w.conn.exec("PRAGMA wal_checkpoint(TRUNCATE)")
 	for _, st := range w.statements {
 		st.finalize()
 	}
-	if cerr := w.conn.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return w.conn.Close()
 }

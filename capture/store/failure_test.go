@@ -88,6 +88,7 @@ func TestFullDisk(t *testing.T) {
 	if err := s.Flush(testContext(t)); err == nil {
 		t.Error("Flush does not say that nothing can be written")
 	}
+	eventually(t, "saying so", func() bool { return len(said.all()) > 0 })
 	if lines := said.all(); len(lines) != 1 || !strings.Contains(lines[0], "disk is full") {
 		t.Errorf("said %q", lines)
 	}
@@ -115,6 +116,7 @@ func TestFullDisk(t *testing.T) {
 	if n := s.count.Load() - 1; n+lost != total+2 {
 		t.Errorf("%d recorded and %d lost of %d", n, lost, total+2)
 	}
+	eventually(t, "saying so", func() bool { return len(said.all()) > 1 })
 	lines := said.all()
 	if last := lines[len(lines)-1]; !strings.Contains(last, "goes on") || !strings.Contains(last, fmt.Sprint(lost)) {
 		t.Errorf("said %q", lines)
@@ -149,6 +151,7 @@ func TestBodiesThatCannotBeWrittenAreCut(t *testing.T) {
 	if h := s.Health(); h.State != HealthDegraded || h.Message == "" {
 		t.Errorf("health %+v", h)
 	}
+	eventually(t, "saying so", func() bool { return len(said.all()) > 0 })
 	if lines := said.all(); len(lines) != 1 || !strings.Contains(lines[0], "cut") {
 		t.Errorf("said %q", lines)
 	}
@@ -310,10 +313,11 @@ func TestDamagedDatabases(t *testing.T) {
 			if name != "empty file" && ferr == nil && lerr == nil && s.Health().State == HealthOK {
 				t.Errorf("nobody is told of the damage")
 			}
-			if ferr != nil && (s.Health().State != HealthFailing || len(said.all()) == 0) {
-				t.Errorf("%v, health %+v, said %q", ferr, s.Health(), said.all())
-			}
+			state := s.Health().State
 			s.Close(testContext(t))
+			if ferr != nil && (state != HealthFailing || len(said.all()) == 0) {
+				t.Errorf("%v, health %s, said %q", ferr, state, said.all())
+			}
 		})
 	}
 }

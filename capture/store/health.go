@@ -33,8 +33,9 @@ type health struct {
 	now    Health
 	bodyAt time.Time // when a body last failed
 	lost   lostSpan
-	log    func(string)
-	broken func(bool) // told when writing begins or ceases to fail
+	lines  chan string   // what is to be said
+	said   chan struct{} // closed: all of it has been
+	broken func(bool)    // told when writing begins or ceases to fail
 	down   atomic.Bool
 }
 
@@ -128,11 +129,34 @@ func (h *health) recover() lostSpan {
 	return lost
 }
 
-// say is called with the lock held, so that messages come in order.
+// say says a line to people. It does not wait for them: they may read slowly, and traffic is what calls.
 func (h *health) say(message string) {
-	if h.log != nil {
-		h.log(message)
+	select {
+	case h.lines <- message:
+	default:
 	}
+}
+
+// talk hands what is said to log, until it is told to be quiet.
+func (h *health) talk(log func(string)) {
+	h.lines, h.said = make(chan string, 64), make(chan struct{})
+	go func() {
+		defer close(h.said)
+		for line := range h.lines {
+			if line == "" {
+				return
+			}
+			if log != nil {
+				log(line)
+			}
+		}
+	}()
+}
+
+// quiet returns when everything has been said.
+func (h *health) quiet() {
+	h.lines <- ""
+	<-h.said
 }
 
 // explain turns an error of the disk or the database into words and the next thing to do.

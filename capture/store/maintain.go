@@ -76,8 +76,8 @@ func (s *Store) retain(ctx context.Context) {
 			err = s.vacuum(ctx, size.database/16)
 		}
 	}
-	if err != nil && ctx.Err() == nil && s.health.log != nil && !s.health.failing() {
-		s.health.log("removing old exchanges failed: " + err.Error())
+	if err != nil && ctx.Err() == nil && !s.health.failing() {
+		s.health.say("removing old exchanges failed: " + err.Error())
 	}
 }
 

@@ -47,6 +47,15 @@ const countFor = 250 * time.Millisecond
 
 // List returns a page of summaries. Total is left out where counting would take long.
 func (s *Store) List(ctx context.Context, q Query) (Page, error) {
+	page, err := s.list(ctx, q, s.index)
+	if err != nil && s.index != nil && !empty(q.Filter) && q.Filter.NeedsBody() && classify(err) == troubleCorrupt {
+		// It may be the index that is damaged; without it nothing is found less, only later.
+		return s.list(ctx, q, nil)
+	}
+	return page, err
+}
+
+func (s *Store) list(ctx context.Context, q Query, index *textIndex) (Page, error) {
 	limit := q.Limit
 	if limit <= 0 {
 		limit = defaultLimit
@@ -61,7 +70,7 @@ func (s *Store) List(ctx context.Context, q Query) (Page, error) {
 		}
 		dest := make([]driver.Value, summaryWidth)
 		for lo, hi := range windows {
-			sel := s.selection(q.Filter, now, lo, hi)
+			sel := s.selection(q.Filter, index, now, lo, hi)
 			where, args, order := sel.where, sel.args, "x.id DESC"
 			if lo != 0 || hi != math.MaxInt64 {
 				where, args = append(where, "x.id >= ?", "x.id <= ?"), append(args, lo, hi)
@@ -95,7 +104,7 @@ func (s *Store) List(ctx context.Context, q Query) (Page, error) {
 		}
 		counting, cancel := context.WithTimeout(ctx, countFor)
 		defer cancel()
-		sel := s.selection(q.Filter, now, 0, math.MaxInt64)
+		sel := s.selection(q.Filter, index, now, 0, math.MaxInt64)
 		n, err := c.integer(counting, "SELECT count(*) FROM "+sel.from+clause(sel.where), sel.args...)
 		if err == nil {
 			page.Total = n
@@ -158,7 +167,7 @@ type selection struct {
 }
 
 // selection compiles a filter; of bodies it finds those of exchanges with ids from lo to hi.
-func (s *Store) selection(f *filter.Filter, now time.Time, lo, hi int64) selection {
+func (s *Store) selection(f *filter.Filter, index *textIndex, now time.Time, lo, hi int64) selection {
 	sel := selection{from: "exchanges AS x"}
 	if empty(f) {
 		return sel
@@ -166,7 +175,7 @@ func (s *Store) selection(f *filter.Filter, now time.Time, lo, hi int64) selecti
 	if f.NeedsDetails() {
 		sel.from += " LEFT JOIN details AS d ON d.id = x.id"
 	}
-	where, args := f.SQLAt(bodySearch{s.index, lo, hi}, now)
+	where, args := f.SQLAt(bodySearch{index, lo, hi}, now)
 	sel.where, sel.args = []string{"(" + where + ")"}, args
 	return sel
 }
@@ -182,8 +191,12 @@ func clause(where []string) string {
 func (s *Store) Get(ctx context.Context, id int64) (*capture.Exchange, error) {
 	if r := s.open.get(id); r != nil {
 		r.settle()
-		if err := s.do(ctx, barrier()); err != nil && ctx.Err() != nil {
-			return nil, err
+		if err := s.do(ctx, barrier()); err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			// Nothing can be written, which Health says; then this is all there is of it.
+			return r.snapshot(), nil
 		}
 	}
 	var x *capture.Exchange

@@ -29,7 +29,6 @@ type entry struct {
 	sum      digest
 	fileSize int64
 	size     int64
-	counted  int64 // exchanges that this adds to the store
 	task     *task
 }
 

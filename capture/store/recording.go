@@ -239,6 +239,15 @@ func (r *recording) revise() {
 	r.store.queue.add(entry{kind: entryOpen, r: r, x: x, size: rowOverhead})
 }
 
+// snapshot returns the exchange as it is.
+func (r *recording) snapshot() *capture.Exchange {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	x := clone(r.x)
+	r.measure(x)
+	return x
+}
+
 // sweep queues a revision if the exchange lasts and the database does not know its latest state.
 func (r *recording) sweep(now time.Time) {
 	r.mu.Lock()

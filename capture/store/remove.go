@@ -18,7 +18,7 @@ const removeRows = 500
 
 // Delete removes the exchanges that match, but for those that still run. It returns how many.
 func (s *Store) Delete(ctx context.Context, f *filter.Filter) (int64, error) {
-	return s.remove(ctx, s.selection(f, time.Now(), 0, math.MaxInt64))
+	return s.remove(ctx, s.selection(f, s.index, time.Now(), 0, math.MaxInt64))
 }
 
 // remove removes what a selection finds, of what was recorded up to now.
@@ -196,7 +196,7 @@ func (s *Store) Prune(ctx context.Context, p Prune) (PruneResult, error) {
 // pruneAge removes what matches and was recorded longer ago than age. The age of what was imported is that of what was
 // recorded after it.
 func (s *Store) pruneAge(ctx context.Context, f *filter.Filter, age time.Duration) (int64, error) {
-	sel := s.selection(f, time.Now(), 0, math.MaxInt64)
+	sel := s.selection(f, s.index, time.Now(), 0, math.MaxInt64)
 	if age > 0 {
 		var boundary int64
 		since := time.Now().Add(-age).UnixMicro()

@@ -5,6 +5,8 @@ import (
 	"compress/gzip"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -223,5 +225,48 @@ func TestBodySearchGoesByWindows(t *testing.T) {
 	}
 	if got := found(t, s, "body:common", Query{Limit: 2, After: all[2]}); !slices.Equal(got, []int64{all[1], all[0]}) {
 		t.Errorf("after: %v", got)
+	}
+}
+
+func TestDamagedIndexIsNoHindrance(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, Config{Dir: dir})
+	if s.index == nil {
+		t.Skip("this SQLite has no FTS5; run with -tags sqlite_fts5")
+	}
+	id := recordText(s, 1, plain("text/plain"), nil, []byte("to be found"))
+	flush(t, s)
+	indexed(t, s)
+	closeStore(t, s)
+	for name, damage := range map[string]func(b []byte) []byte{
+		"text":      func([]byte) []byte { return []byte(strings.Repeat("no database ", 1000)) },
+		"truncated": func(b []byte) []byte { return b[:len(b)/2] },
+		"garbage": func(b []byte) []byte {
+			for i := 4096; i < len(b); i += 5 {
+				b[i] ^= 0x55
+			}
+			return b
+		},
+		"gone": func([]byte) []byte { return nil },
+	} {
+		path := filepath.Join(dir, "search.db")
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b = damage(b); b == nil {
+			err = os.Remove(path)
+		} else {
+			err = os.WriteFile(path, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said logged
+		s := openStore(t, Config{Dir: dir, Log: said.log})
+		if got := found(t, s, "body:found", Query{}); !slices.Equal(got, []int64{id}) {
+			t.Errorf("%s: found %v, said %q", name, got, said.all())
+		}
+		closeStore(t, s)
 	}
 }

@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,41 +85,15 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		cfg.MaxSize = defaultMaxSize
 	}
 	s := &Store{cfg: cfg, stop: make(chan struct{}), drained: make(chan struct{}), closed: make(chan struct{}), maintained: make(chan struct{})}
-	s.health.now.State, s.health.log, s.health.broken = HealthOK, cfg.Log, s.queue.setFree
+	s.health.now.State, s.health.broken = HealthOK, s.queue.setFree
 	s.open.init()
 	s.queue.init()
-	var err error
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the data directory: %w", err)
-	}
-	if s.files, err = openBodyFiles(filepath.Join(cfg.Dir, "bodies")); err != nil {
-		return nil, fmt.Errorf("making the directory of bodies: %w", err)
-	}
-	path := s.path()
-	c, err := openDatabase(ctx, path)
+	left, err := s.acquire(ctx)
 	if err != nil {
-		return nil, err
+		s.release()
+		return nil, opening(s.path(), err)
 	}
-	var left []leftover
-	if s.writer, err = newWriter(s, c); err == nil {
-		err = s.start(ctx)
-	}
-	if err == nil {
-		s.opened, err = os.Stat(path)
-	}
-	if err == nil {
-		// Listed before the first exchange of this run makes a file there.
-		left, err = s.files.leftovers()
-	}
-	if err != nil {
-		c.Close()
-		return nil, opening(path, err)
-	}
-	if s.index, err = s.openTextIndex(ctx); err != nil && cfg.Log != nil {
-		cfg.Log(err.Error() + "; texts of bodies are searched without it")
-	}
-	s.pool = newPool(readers, s.openReader)
-	s.checkpoint.init()
+	s.health.talk(cfg.Log)
 	go s.writer.run()
 	go s.checkpoint.run(s)
 	ctx, s.rest = context.WithCancel(context.Background())
@@ -126,6 +102,66 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		go s.index.run(ctx)
 	}
 	return s, nil
+}
+
+// acquire opens everything that release gives back, and lists what an earlier run left.
+func (s *Store) acquire(ctx context.Context) (left []leftover, err error) {
+	path := s.path()
+	if err := os.MkdirAll(s.cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data directory: %w", err)
+	}
+	if s.files, err = openBodyFiles(filepath.Join(s.cfg.Dir, "bodies")); err != nil {
+		return nil, fmt.Errorf("making the directory of bodies: %w", err)
+	}
+	c, err := openDatabase(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	s.writer = &writer{store: s, conn: c}
+	if err := s.writer.prepare(); err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx); err != nil {
+		return nil, err
+	}
+	if s.opened, err = os.Stat(path); err != nil {
+		return nil, err
+	}
+	// Before the first exchange of this run makes a file there.
+	if left, err = s.files.leftovers(); err != nil {
+		return nil, err
+	}
+	if err := s.checkpoint.open(path); err != nil {
+		return nil, err
+	}
+	s.index, err = s.openTextIndex(ctx)
+	s.pool = newPool(readers, s.openReader)
+	if s.index != nil {
+		if err = s.pool.fill(); err == nil {
+			return left, nil
+		}
+		s.index.close()
+		s.index = nil
+	}
+	if err != nil && s.cfg.Log != nil {
+		s.cfg.Log("texts of bodies are searched without an index: " + err.Error())
+	}
+	return left, s.pool.fill()
+}
+
+// release closes what acquire opened.
+func (s *Store) release() (err error) {
+	if s.pool != nil {
+		s.pool.close()
+	}
+	if s.index != nil {
+		s.index.close()
+	}
+	s.checkpoint.close()
+	if s.writer != nil {
+		err = s.writer.close()
+	}
+	return err
 }
 
 func (s *Store) path() string { return filepath.Join(s.cfg.Dir, "eaves.db") }
@@ -160,9 +196,13 @@ func (s *Store) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.id, err = w.identity(ctx); err != nil {
+	var id [1]driver.Value
+	if err := w.conn.row(ctx, "SELECT value FROM store WHERE key = 'id'", nil, id[:]); err == io.EOF {
+		return &OpenError{s.path(), "the database is damaged: it has lost its identity", moveAway(s.path()), nil}
+	} else if err != nil {
 		return err
 	}
+	s.id = asString(id[0])
 	s.count.Store(count)
 	s.ids.Store(numbers["lease"])
 	w.lease = numbers["lease"]
@@ -240,10 +280,15 @@ func (s *Store) Close(ctx context.Context) error {
 	if s.index != nil {
 		<-s.index.done
 	}
-	s.checkpoint.close()
-	s.pool.close()
-	if cerr := s.writer.close(); err == nil && cerr != nil {
-		err = opening(s.path(), cerr)
+	s.checkpoint.end()
+	s.health.quiet()
+	// What has not been given out is given out next time.
+	s.writer.setNumber.with("lease", s.ids.Load())
+	if serr := s.writer.conn.exec("PRAGMA wal_checkpoint(TRUNCATE)"); err == nil && serr != nil {
+		err = opening(s.path(), serr)
+	}
+	if cerr := s.release(); err == nil {
+		err = cerr
 	}
 	return err
 }

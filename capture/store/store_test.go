@@ -260,6 +260,9 @@ func TestBodiesOfAllSizes(t *testing.T) {
 		}
 	}
 	check(s)
+	if held := s.held.Load(); held != 0 {
+		t.Errorf("%d bytes held at the end", held)
+	}
 	closeStore(t, s)
 	check(openStore(t, Config{Dir: dir}))
 }

@@ -50,9 +50,9 @@ type writer struct {
 	busySince atomic.Int64 // microseconds since 1970; 0: not in a commit
 }
 
-func newWriter(s *Store, c *conn) (*writer, error) {
-	w := &writer{store: s, conn: c, rows: newRowEncoder()}
-	w.receipts = newReceipts(w)
+// prepare makes the writer's statements.
+func (w *writer) prepare() error {
+	w.rows, w.receipts = newRowEncoder(), newReceipts(w)
 	details := " INTO details (id, req_headers, resp_headers, rest, tls, req_file, resp_file, req_body, resp_body) VALUES (?,?,?,?,?,?,?,?,?)"
 	for sql, into := range map[string]**statement{
 		"BEGIN IMMEDIATE":         &w.begin,
@@ -67,14 +67,14 @@ func newWriter(s *Store, c *conn) (*writer, error) {
 		"INSERT INTO receipts (hash, receipt) VALUES (?,?) ON CONFLICT (hash) DO NOTHING":                               &w.insertReceipt,
 		"INSERT INTO store (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value":            &w.setNumber,
 	} {
-		st, err := c.prepare(sql)
+		st, err := w.conn.prepare(sql)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		*into = st
 		w.statements = append(w.statements, st)
 	}
-	return w, nil
+	return nil
 }
 
 // run is the writer's goroutine. It ends when the store closes and everything queued is written, or cannot be.
@@ -285,23 +285,25 @@ func (w *writer) transact(entries []entry) (err error) {
 // settle notes that an entry is committed.
 func (w *writer) settle(e *entry) {
 	r := e.r
-	if r == nil {
+	if r == nil || e.kind == entryMessage {
 		return
 	}
-	switch e.kind {
-	case entryFinal:
-		r.mu.Lock()
-		r.written, r.committed = true, true
+	r.mu.Lock()
+	first := !r.written
+	r.written = true
+	if e.kind == entryFinal {
+		r.committed = true
 		r.req.release(&w.store.buffers)
 		r.resp.release(&w.store.buffers)
-		r.mu.Unlock()
+	} else {
+		r.queued = false
+	}
+	r.mu.Unlock()
+	if first {
+		w.store.count.Add(1)
+	}
+	if e.kind == entryFinal {
 		w.store.open.remove(r.id)
-		w.store.count.Add(e.counted)
-	case entryOpen:
-		r.mu.Lock()
-		r.written, r.queued = true, false
-		r.mu.Unlock()
-		w.store.count.Add(e.counted)
 	}
 }
 
@@ -311,7 +313,8 @@ func (w *writer) exchange(e *entry) error {
 	w.seq++
 	r.mu.Lock()
 	e.x.Seq = w.seq
-	exists := r.written
+	// An earlier revision may be in the database, or in this very transaction.
+	exists := e.kind == entryOpen || !r.revisedAt.IsZero()
 	r.mu.Unlock()
 	// Nobody writes to e.x and, once r is finished, to its bodies.
 	var files [2]driver.Value
@@ -354,10 +357,6 @@ func (w *writer) exchange(e *entry) error {
 	}
 	if err := w.details(details, e.x, files, bodies); err != nil {
 		return err
-	}
-	e.counted = 0
-	if !exists {
-		e.counted = 1
 	}
 	w.published = append(w.published, capture.Change{Seq: w.seq, Exchange: e.x})
 	w.sizes = append(w.sizes, rowOverhead+e.size-int64(len(r.req.buf)+len(r.resp.buf)))
@@ -439,9 +438,7 @@ func (w *writer) refuse(e entry, err error) {
 		e.task.done <- err
 		return
 	}
-	if s.health.log != nil {
-		s.health.log(fmt.Sprintf("exchange %d cannot be recorded: %v", e.r.id, err))
-	}
+	s.health.say(fmt.Sprintf("exchange %d cannot be recorded: %v", e.r.id, err))
 	w.drop(e)
 }
 
