@@ -6,10 +6,10 @@
 //
 // A file holds cases; a line that starts with # is a comment. A case starts with
 //
-//	== name [@plain,tunnel,tls]
+//	== name [@plain,tunnel,tls,socks]
 //
 // and runs in the named modes, else in all: a request to the proxy with an absolute URL, one in a tunnel, one in TLS in a
-// tunnel. Its steps are taken one after the other, so that a step that expects something before the next one sends proves
+// tunnel, one in a tunnel that SOCKS5 has made. Its steps are taken one after the other, so that a step that expects something before the next one sends proves
 // that it did not have to wait for it:
 //
 //	C> line    the client sends; CRLF is added, but not to a line that ends in \

@@ -9,9 +9,12 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -179,6 +182,13 @@ func (r *rig) client(mode, origin string) (*peer, error) {
 	if mode == "plain" {
 		return newPeer(nc, raw), nil
 	}
+	if mode == "socks" {
+		if err := socks(nc, origin); err != nil {
+			nc.Close()
+			return nil, err
+		}
+		return newPeer(nc, raw), nil
+	}
 	if _, err := nc.Write([]byte("CONNECT " + origin + " HTTP/1.1\r\nHost: " + origin + "\r\n\r\n")); err != nil {
 		nc.Close()
 		return nil, err
@@ -201,6 +211,27 @@ func (r *rig) client(mode, origin string) (*peer, error) {
 		return nil, err
 	}
 	return newPeer(tc, raw), nil
+}
+
+// socks asks for a tunnel to origin in SOCKS5 (RFC 1928).
+func socks(nc net.Conn, origin string) error {
+	to, err := netip.ParseAddrPort(origin)
+	if err != nil {
+		return err
+	}
+	for _, step := range []struct{ say, want []byte }{
+		{[]byte{5, 1, 0}, []byte{5, 0}},
+		{binary.BigEndian.AppendUint16(append([]byte{5, 1, 0, 1}, to.Addr().AsSlice()...), to.Port()), []byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0}},
+	} {
+		if _, err := nc.Write(step.say); err != nil {
+			return err
+		}
+		got := make([]byte, len(step.want))
+		if _, err := io.ReadFull(nc, got); err != nil || !bytes.Equal(got[:2], step.want[:2]) {
+			return fmt.Errorf("SOCKS was answered %x, %v", got, err)
+		}
+	}
+	return nil
 }
 
 // origin is a listener whose connections are taken one by one.

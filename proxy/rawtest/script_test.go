@@ -11,7 +11,7 @@ import (
 )
 
 // modes are the ways to the origin.
-var modes = []string{"plain", "tunnel", "tls"}
+var modes = []string{"plain", "tunnel", "tls", "socks"}
 
 // testCase is one case of a file.
 type testCase struct {
