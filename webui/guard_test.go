@@ -2,10 +2,12 @@ package webui
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -224,6 +226,39 @@ func TestRawRequests(t *testing.T) {
 		}
 		if strings.Contains(string(body), "root:") {
 			t.Errorf("%.60q leads out", request)
+		}
+	}
+}
+
+func TestGuardOnEveryInterface(t *testing.T) {
+	g := newGuard(testToken, nil)
+	g.listen(&net.TCPAddr{IP: net.IPv6unspecified, Port: 8485})
+	g.listen(&net.TCPAddr{IP: net.ParseIP("10.0.0.7"), Port: 80})
+	for _, c := range []struct {
+		host, local string
+		own         bool
+	}{
+		{"localhost:8485", "127.0.0.1:8485", true},
+		{"192.168.1.5:8485", "192.168.1.5:8485", true},
+		{"[fe80::1]:8485", "[fe80::1]:8485", true},
+		{"192.168.1.5:8485", "192.168.1.6:8485", false},
+		{"evil.test:8485", "192.168.1.5:8485", false},
+		{"[::]:8485", "127.0.0.1:8485", false},
+		{"192.168.1.5:9", "192.168.1.5:9", false},
+		{"10.0.0.7", "10.0.0.7:80", true},
+		{"10.0.0.7:80", "10.0.0.7:80", true},
+		{"localhost", "127.0.0.1:80", true},
+		{"", "127.0.0.1:80", false},
+	} {
+		addr, err := net.ResolveTCPAddr("tcp", c.local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = c.host
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(addr)))
+		if own := g.own(r); own != c.own {
+			t.Errorf("Host %q on %s: own %v", c.host, c.local, own)
 		}
 	}
 }

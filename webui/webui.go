@@ -233,6 +233,8 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	w = a
 	secure(w.Header(), r)
 	if p := s.guard.check(w, r); p != nil {
+		// net/http reads a moderate rest of the body before it goes on: not for ever, for a stranger.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(headerTimeout))
 		p.write(w, r)
 		return
 	}
