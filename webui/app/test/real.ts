@@ -63,7 +63,7 @@ export class Eaves {
     let said = ''
     child.stderr!.on('data', (b) => (said += b))
     await until(() => {
-      if (child.exitCode !== null) throw new Error(`eaves ended with ${child.exitCode}: ${said}`)
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`eaves ended with ${child.exitCode}: ${said}`)
       return existsSync(file)
     }, 'eaves to listen')
     this.ready = JSON.parse(readFileSync(file, 'utf8')) as Ready
@@ -73,7 +73,7 @@ export class Eaves {
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const child = this.child
-    if (!child || child.exitCode !== null) return
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
     const gone = new Promise((done) => child.once('exit', done))
     child.kill(signal)
     await gone

@@ -2,7 +2,7 @@
 
 import type { Exchange, Summary } from '../api/types.ts'
 import { duration, size, typeName } from './format.ts'
-import { parts } from './url.ts'
+import { hostname, parts } from './url.ts'
 import { visible } from './visible.ts'
 
 /** The classes of outcome a row can have; each has a sign of its own beside its colour. */
@@ -22,17 +22,20 @@ export function outcome(x: Summary): Outcome {
 }
 
 const stages: Record<string, string> = {
-  client: 'client', route: 'route', dns: 'name lookup', connect: 'connection', proxy: 'parent proxy', tls: 'TLS', http: 'HTTP', timeout: 'time-out',
+  client: 'on the client’s side', route: 'while choosing a route', dns: 'while looking up the name', connect: 'while connecting', proxy: 'at the parent proxy',
+  tls: 'in the TLS handshake', http: 'while speaking HTTP', timeout: 'by time-out',
 }
 
-export function stageName(stage: string): string {
-  return stages[stage] ?? stage
-}
-
-/** cause is a failure in a few words, for a row. */
+/** cause is a failure in a few words, for a row: what the row says already, its host, is left out. */
 export function cause(x: Summary): string {
   if (!x.error) return x.state === 'failed' ? 'failed' : ''
-  return x.error.message || stageName(x.error.stage)
+  const message = x.error.message || (stages[x.error.stage] ?? x.error.stage)
+  const { host } = parts(x.request.url)
+  for (const name of [host, hostname(x.request.url)]) {
+    const at = name === '' ? -1 : message.indexOf(name + ': ')
+    if (at >= 0 && at + name.length + 2 < message.length) return message.slice(at + name.length + 2)
+  }
+  return message
 }
 
 /** status is what stands in the status column. */
@@ -73,7 +76,7 @@ export function story(x: Exchange, now: number): string {
     const own = r && x.answeredBy === 'eaves'
     const got = r && !own && r.status > 0 ? `, after ${r.status} had been answered` : ''
     const told = own ? ` The client was told ${r.status} by eaves.` : ''
-    return `${x.request.method} to ${where} failed after ${took}${got}${x.error ? `. ${capital(stageName(x.error.stage))}: ${x.error.message}` : ''}.${told}`
+    return `${x.request.method} to ${where} failed ${x.error ? `${stages[x.error.stage] ?? x.error.stage} ` : ''}after ${took}${got}.${told}`
   }
   if (!r || r.status === 0) return `${x.request.method} was sent to ${where}; no answer yet, for ${took}.`
   if (x.kind === 'websocket' && r.status < 400) {
@@ -91,7 +94,7 @@ export function story(x: Exchange, now: number): string {
 }
 
 function tunnel(x: Exchange, where: string, took: string): string {
-  if (x.state === 'failed') return `The tunnel to ${where} failed after ${took}${x.error ? `: ${x.error.message}` : ''}.`
+  if (x.state === 'failed') return `The tunnel to ${where} failed ${x.error ? `${stages[x.error.stage] ?? x.error.stage} ` : ''}after ${took}.`
   const sent = size(Math.max(x.request.bodySize, 0))
   const received = size(Math.max(x.response?.bodySize ?? 0, 0))
   const what = `bytes passed through undecoded, ${sent} to it and ${received} from it`

@@ -92,10 +92,10 @@ export function Compose({ draft }: { draft: Draft }) {
           </label>
           <datalist id="methods">{['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'].map((m) => <option key={m} value={m} />)}</datalist>
           <label class="grow">URL
-            <input type="text" inputMode="url" value={url} required spellcheck={false} autocapitalize="off" autocomplete="off" autofocus={!of} onInput={(e) => setUrl(e.currentTarget.value)} />
+            <input type="text" inputMode="url" value={url} required spellcheck={false} autocapitalize="off" autocomplete="off" autofocus onInput={(e) => setUrl(e.currentTarget.value)} />
           </label>
         </div>
-        <label>Headers <span class="dim">one a line, sent in this order</span>
+        <label>Headers <span class="dim">· one a line, in this order</span>
           <textarea class="headers-field" value={headers} spellcheck={false} autocapitalize="off" rows={Math.min(14, Math.max(4, headers.split('\n').length))} wrap="off" onInput={(e) => setHeaders(e.currentTarget.value)} />
         </label>
         {content.kind === 'text' ? (

@@ -276,11 +276,11 @@ function Row({ x, y, height, index, selected, leaving, time, now, onSelect }: Ro
       </span>
       <span role="gridcell" class="c-method">{visible(x.request.method)}</span>
       <span role="gridcell" class="c-host" title={visible(host)}><Text text={host} />{why !== '' && <span class="cause stacked"><Text text={why} /></span>}</span>
-      <span role="gridcell" class="c-path" title={visible(path || host)}>
+      <span role="gridcell" class="c-path" title={visible(x.error ? `${path || host}: ${x.error.message}` : path || host)}>
         {x.mark !== '' && <span class="mark" title={`marked${x.mark === 'marked' ? '' : ': ' + visible(x.mark)}`}><Star filled /><span class="offscreen">marked</span></span>}
         {x.replayOf ? <span class="tag" title={`sent again from #${x.replayOf}`}>again</span> : null}
         {x.source === 'compose' && <span class="tag">composed</span>}
-        <span class="path"><Text text={path || (x.kind === 'tunnel' ? (why === '' ? 'bytes passed through' : '') : '/')} /></span>
+        {(x.kind !== 'tunnel' || why === '') && <span class="path"><Text text={x.kind === 'tunnel' ? 'bytes passed through' : path || '/'} /></span>}
         {why !== '' && <span class="cause"><Text text={why} /></span>}
       </span>
       <span role="gridcell" class="c-type">{x.kind === 'websocket' ? 'websocket' : visible(typeName(x.response?.content.mimeType))}</span>

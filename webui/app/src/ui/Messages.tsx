@@ -130,7 +130,7 @@ function One({ m, onClose }: { m: Message; onClose: () => void }) {
   const looks = nature('', bytes.subarray(0, 8192)).looks
   const look = looks[0]!
   return (
-    <section class="one" aria-label={`Message ${m.n}`}>
+    <section class="one" aria-label={`Message ${m.n} in full`}>
       <h3>
         Message {count(m.n)} <span class="dim">{m.direction} · {m.kind} · {size(m.size)}{m.truncated ? ', not all of it kept' : ''}</span><span class="grow" />
         {m.text !== undefined && <button type="button" class="link" onClick={() => void app.copyText(m.text!, 'Message')}>Copy</button>}

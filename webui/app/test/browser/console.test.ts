@@ -336,7 +336,7 @@ describe('the console', () => {
     await list.getByText('second one').nth(1).waitFor()
     assert.match(await list.innerText(), /↑[\s\S]*↓/)
     await list.getByText('{"hello":"there"}').first().click()
-    await page.getByRole('region', { name: 'Message 1' }).last().getByText('"there"').waitFor()
+    await page.getByRole('region', { name: 'Message 1', exact: true }).getByText('"there"').waitFor()
     ws.close()
   })
 

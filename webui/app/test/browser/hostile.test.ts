@@ -124,7 +124,7 @@ test('script in WebSocket messages stays text', async () => {
   await row(page, '/ws').click()
   await page.getByRole('tab', { name: 'Messages' }).click()
   await page.getByRole('region', { name: 'Messages' }).getByText('<script>window.hacked=1').first().click()
-  await page.getByRole('region', { name: 'Message 1' }).last().getByText('‹U+202E›').waitFor()
+  await page.getByRole('region', { name: 'Message 1', exact: true }).getByText('‹U+202E›').waitFor()
   ws.close()
   await unharmed()
 })

@@ -90,12 +90,12 @@ test('deep nesting is no recursion', () => {
 test('a long single line is scanned in no time', () => {
   const item = '{"id":123456,"name":"some name here","tags":["a","b"],"ok":true},'
   const b = enc('[' + item.repeat(150_000) + '0]')
-  const start = performance.now()
+  const start = process.cpuUsage()
   const l = jsonLines(b)
-  const took = performance.now() - start
+  const took = process.cpuUsage(start).user / 1000
   assert.equal(l.broken, undefined)
   assert.equal(l.count, 150_000 * 9 + 2 + 1)
-  assert.ok(took < 3000, `10 MB took ${took} ms`)
+  assert.ok(took < 3000, `10 MB took ${took} ms of the processor`)
 })
 
 test('text lines end as they end', () => {
