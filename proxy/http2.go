@@ -131,19 +131,23 @@ func (w *response2) WriteHeader(status int) {
 	if status == http.StatusProxyAuthRequired {
 		keep = wire.KeepProxyAuth
 	}
-	if origin && w.f.resp.Major == 1 && framing.Kind != wire.Length && !w.bodiless {
-		fields = fields.Del("Content-Length") // chunks win over it, and the body may have another length
+	if origin && w.f.resp.Major == 1 {
+		// What HTTP/1 says about the body is checked, and said once.
+		fields = wire.NormaliseResponse(fields, status, framing, keep)
 	}
 	kept, _ := wire.HopByHop(fields, keep)
 	w.fail(w.s.WriteHead(status, lower(kept), w.bodiless))
 	w.over = w.bodiless
 }
 
-// lower gives fields the names HTTP/2 has.
+// lower gives fields the names HTTP/2 has. Those that it cannot have (RFC 9113, 8.2.1) are left out: a client would
+// refuse the answer for them.
 func lower(fields wire.Fields) wire.Fields {
-	out := make(wire.Fields, len(fields))
+	out := make(wire.Fields, 0, len(fields))
 	for i := range fields {
-		out[i] = wire.Field{Name: strings.ToLower(fields[i].Name), Value: fields[i].Value}
+		if fields[i].Valid() {
+			out = append(out, wire.Field{Name: strings.ToLower(fields[i].Name), Value: fields[i].Value})
+		}
 	}
 	return out
 }
@@ -203,7 +207,7 @@ func (w *response2) informational(status int, _ string, f wire.Fields) error {
 	if w.began {
 		return nil
 	}
-	kept, _ := wire.HopByHop(f)
+	kept, _ := wire.HopByHop(wire.NormaliseResponse(f, status, wire.Framing{}))
 	if err := w.s.WriteHead(status, lower(kept), false); err != nil {
 		return err
 	}

@@ -16,6 +16,10 @@ type Field struct {
 	Line string
 }
 
+// Valid says whether the field is one that every reader takes: its name is a token, its value has no control character
+// but tabs. HTTP/2 has no others.
+func (f Field) Valid() bool { return isToken(f.Name) && all(f.Value, valueChar) }
+
 // Fields are header lines in the order of the wire.
 type Fields []Field
 

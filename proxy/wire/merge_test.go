@@ -93,6 +93,11 @@ func TestFields(t *testing.T) {
 	wantFields(t, "Set the same", f.Set("A", "1"), "A: 1", "b: x, Y ,,z", "C:")
 	wantFields(t, "Set further", f.Set("D", "1"), append(written(f), "D: 1 (new)")...)
 	wantFields(t, "f itself", f, "A: 1", "b: x, Y ,,z", "a: 2", "C:")
+	for one, want := range map[Field]bool{{Name: "A"}: true, {Name: "a-!", Value: "b\t\xff"}: true, {Name: "", Value: "b"}: false, {Name: "A[", Value: "b"}: false, {Name: "A", Value: "\x01"}: false} {
+		if one.Valid() != want {
+			t.Errorf("%q: valid %v", one, !want)
+		}
+	}
 	m := f.Map()
 	if want := (http.Header{"A": {"1", "2"}, "B": {"x, Y ,,z"}, "C": {""}}); !reflect.DeepEqual(m, want) {
 		t.Errorf("map %q", m)
