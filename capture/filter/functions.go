@@ -1,11 +1,8 @@
 package filter
 
 import (
-	"encoding/json"
-	"strings"
 	"sync"
 
-	"eaves/capture"
 	"eaves/capture/hostpattern"
 )
 
@@ -38,18 +35,14 @@ func Functions() map[string]any {
 		},
 		"eaves_header": func(column any, name, m, operand string) (bool, error) {
 			s, ok := sqlText(column)
-			if !ok || !mayHaveHeader(s, name) {
+			if !ok {
 				return false, nil
 			}
 			t, err := text(m, operand)
 			if err != nil {
 				return false, err
 			}
-			var h capture.Header
-			if err := json.Unmarshal([]byte(s), &h); err != nil {
-				return false, err
-			}
-			return matchHeader(h, name, t), nil
+			return matchHeaderJSON(s, name, t)
 		},
 		"eaves_host": func(column any, s string) (bool, error) {
 			host, ok := sqlText(column)
@@ -79,32 +72,6 @@ func sqlText(column any) (string, bool) {
 		return string(v), v != nil
 	}
 	return "", false
-}
-
-// mayHaveHeader looks for a header's name before the JSON is decoded, which takes far longer. Only a name of plain token
-// characters stands in JSON as it is.
-func mayHaveHeader(json, name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
-			return true
-		}
-	}
-	if strings.Contains(json, `"`+name+`"`) {
-		return true
-	}
-	for i := 0; i+len(name) < len(json); i++ {
-		j := strings.IndexByte(json[i:], '"')
-		if j < 0 {
-			return false
-		}
-		i += j
-		rest := json[i+1:]
-		if len(rest) > len(name) && rest[len(name)] == '"' && strings.EqualFold(rest[:len(name)], name) {
-			return true
-		}
-	}
-	return false
 }
 
 // cache keeps what is made from a filter's operands. It forgets everything when it is full: a query has few operands and

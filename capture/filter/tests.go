@@ -204,7 +204,12 @@ func (t hostTest) sql(b *builder) string {
 		case p.Any():
 			part = column + " IS NOT NULL"
 		default:
-			part = "eaves_host(" + column + ", " + b.arg(p.String()) + ")"
+			// Addresses of the block's family; the function costs more than a comparison.
+			family := column + " >= '0' AND " + column + " < ':'"
+			if strings.Contains(p.String(), "[") {
+				family = column + " LIKE '%:%'"
+			}
+			part = "(" + family + " AND eaves_host(" + column + ", " + b.arg(p.String()) + "))"
 		}
 		if port, ok := p.Port(); ok && t.port != nil {
 			part = "(" + part + " AND x." + t.port.name + " = " + b.arg(int64(port)) + ")"
@@ -292,10 +297,22 @@ func (t headerTest) sql(b *builder) string {
 		column string
 	}{{capture.SideRequest, "d.req_headers"}, {capture.SideResponse, "d.resp_headers"}} {
 		if t.side == "" || t.side == side.side {
-			parts = append(parts, "eaves_header("+side.column+", "+b.arg(t.name)+", "+b.arg(string(t.text.mode))+", "+b.arg(t.text.operand)+")")
+			parts = append(parts, t.sqlSide(b, side.column))
 		}
 	}
 	return join(parts, " OR ")
+}
+
+// sqlSide leaves to the function, which costs far more than LIKE, only those rows that may match.
+func (t headerTest) sqlSide(b *builder, column string) string {
+	var before string
+	if inJSON(t.name) {
+		before = column + " LIKE " + b.arg(`%"name":"`+likeEscape(t.name)+`"%`) + ` ESCAPE '\' AND `
+	}
+	if run := t.text.asciiRun(); run != "" && inJSON(run) {
+		before += column + " LIKE " + b.arg("%"+likeEscape(run)+"%") + ` ESCAPE '\' AND `
+	}
+	return "(" + before + "eaves_header(" + column + ", " + b.arg(t.name) + ", " + b.arg(string(t.text.mode)) + ", " + b.arg(t.text.operand) + "))"
 }
 
 // bodyTest looks into decoded bodies. Side "" stands for both.

@@ -171,7 +171,30 @@ func (t textMatch) sql(b *builder, column string) string {
 			return column + " LIKE " + b.arg(strings.Join(pieces, "%")) + ` ESCAPE '\'`
 		}
 	}
-	return "eaves_text(" + column + ", " + b.arg(string(t.mode)) + ", " + b.arg(t.operand) + ")"
+	before := ""
+	if run := t.asciiRun(); run != "" {
+		// The function costs far more than LIKE, which knows ASCII only.
+		before = column + " LIKE " + b.arg("%"+likeEscape(run)+"%") + ` ESCAPE '\' AND `
+	}
+	return "(" + before + "eaves_text(" + column + ", " + b.arg(string(t.mode)) + ", " + b.arg(t.operand) + "))"
+}
+
+// asciiRun is the longest piece of ASCII that text has to contain in order to match, "" where there is none worth
+// looking for.
+func (t textMatch) asciiRun() string {
+	if t.mode != modeEqual && t.mode != modeContains && t.mode != modeGlob {
+		return ""
+	}
+	longest := ""
+	for _, run := range strings.FieldsFunc(t.operand, func(r rune) bool { return r >= utf8.RuneSelf || t.mode == modeGlob && r == '*' }) {
+		if len(run) > len(longest) {
+			longest = run
+		}
+	}
+	if len(longest) < 2 {
+		return ""
+	}
+	return longest[:min(len(longest), maxLikeBytes)]
 }
 
 func likeEscape(s string) string {
