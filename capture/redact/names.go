@@ -9,14 +9,14 @@ var urlHeaders = map[string]bool{"location": true, "content-location": true, "re
 
 // plainHeaders have a word in their name that others have for secrets.
 var plainHeaders = map[string]bool{"sec-websocket-key": true, "sec-websocket-accept": true, "idempotency-key": true, "x-idempotency-key": true, "surrogate-key": true,
-	"www-authenticate": true, "proxy-authenticate": true, "strict-transport-security": true, "sec-token-binding": true, "signature-input": true, "accept-signature": true}
+	"www-authenticate": true, "proxy-authenticate": true, "strict-transport-security": true, "sec-token-binding": true, "signature-input": true, "authentication-results": true, "accept-signature": true}
 
 // words that make a name a secret's wherever they stand in it as a word.
 var words = map[string]bool{"token": true, "tokens": true, "secret": true, "secrets": true, "password": true, "passwd": true, "passphrase": true, "pwd": true,
 	"session": true, "sessionid": true, "sessid": true, "jsessionid": true, "phpsessid": true, "aspsessionid": true, "sid": true, "auth": true, "authn": true,
-	"authorization": true, "credential": true, "credentials": true, "signature": true, "sig": true, "hmac": true, "jwt": true, "apikey": true, "appkey": true,
+	"authorization": true, "authentication": true, "credential": true, "credentials": true, "signature": true, "sig": true, "hmac": true, "jwt": true, "apikey": true, "appkey": true,
 	"accesskey": true, "secretkey": true, "privatekey": true, "authkey": true, "authtoken": true, "accesstoken": true, "idtoken": true, "refreshtoken": true,
-	"csrf": true, "xsrf": true, "csrftoken": true, "xsrftoken": true, "otp": true, "totp": true, "pin": true, "bearer": true, "cookie": true, "assertion": true}
+	"csrf": true, "xsrf": true, "csrftoken": true, "xsrftoken": true, "otp": true, "totp": true, "pin": true, "bearer": true, "cookie": true, "cookie2": true, "assertion": true}
 
 // keyOwners make the word key behind them a secret's.
 var keyOwners = map[string]bool{"api": true, "app": true, "access": true, "secret": true, "private": true, "auth": true, "subscription": true, "functions": true,
@@ -24,7 +24,7 @@ var keyOwners = map[string]bool{"api": true, "app": true, "access": true, "secre
 	"user": true, "storage": true, "signing": true, "publishable": true, "write": true, "read": true}
 
 // parameters that are secrets as a whole name, though their words are not.
-var parameters = map[string]bool{"key": true, "pass": true, "samlresponse": true, "samlrequest": true, "ticket": true, "x-amz-credential": true, "se-sig": true,
+var parameters = map[string]bool{"key": true, "pass": true, "pw": true, "samlresponse": true, "samlrequest": true, "ticket": true, "x-amz-credential": true, "se-sig": true,
 	"access_key_id": true, "awsaccesskeyid": true, "clientsecret": true, "sessionkey": true}
 
 // splitWords takes a name such as X-Api-Key, api_key or apiKey apart, in lower case.
@@ -66,7 +66,7 @@ func secretName(name string) bool {
 
 // secretHeader expects a name in lower case.
 func secretHeader(name string) bool {
-	return !plainHeaders[name] && !strings.HasPrefix(name, "access-control-") && !strings.HasPrefix(name, "sec-fetch-") && secretName(name)
+	return !plainHeaders[name] && !strings.HasPrefix(name, "access-control-") && !strings.HasPrefix(name, "sec-fetch-") && !strings.Contains(name, "ratelimit") && secretName(name)
 }
 
 func secretParameter(name string) bool {
