@@ -88,6 +88,10 @@ func newStream(c *Conn, f *http2.MetaHeadersFrame) (s *Stream, why string) {
 			}
 			s.Length = int64(n)
 		}
+		// RFC 9113, 8.3.1. Two of them would be an ambiguous request in HTTP/1.
+		if h.Name == "host" && (s.Fields[:i].Has("host") || s.Authority != "" && !strings.EqualFold(h.Value, s.Authority)) {
+			why = "Host is not what :authority says"
+		}
 	}
 	switch {
 	case why != "":
