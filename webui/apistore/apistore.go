@@ -49,7 +49,7 @@ func (a adapter) Stats(ctx context.Context) (webui.Stats, error) {
 	st, err := a.Store.Stats(ctx)
 	h := a.Health()
 	return webui.Stats{
-		Exchanges: st.Exchanges, Open: st.Open, QueueDepth: st.Queued, DatabaseSize: st.DatabaseBytes, BodiesSize: st.BodyBytes,
+		Exchanges: st.Exchanges, Open: st.Open, QueueDepth: st.Queued, DatabaseSize: st.DatabaseBytes, BodiesSize: st.BodyBytes, FullText: st.FullText,
 		Health: h.State, Problem: h.Message, Hint: h.Hint, Lost: h.Lost,
 	}, err
 }
