@@ -29,7 +29,17 @@ func (p *program) listCommand() *cobra.Command {
   eaves list --columns id,status,url,error is:failed
   eaves list --json took:>1s | jq -r .request.url`,
 		Long: `list prints the captured exchanges that match FILTER (all of them without one), newest last. With --json each line is
-one exchange as the API gives it, without headers and bodies.`,
+one exchange as the API gives it, without headers and bodies.
+
+A filter is made of words and of fields with values, joined by and, or, not and parentheses; what stands side by side is
+joined by and. A bare word is looked for in the URL, a bare field asks whether there is one. Operators are : = != < <= > >=
+~ (a regular expression) and in (a,b); values are words, "quoted text", numbers with units (b k m g, ms s m h d), 4xx, a..b,
+networks, and patterns with *. Fields:
+
+  id method url scheme host port path query proto kind status type header[n] req.header[n] resp.header[n] body req.body
+  resp.body size req.size resp.size took ttfb at client run answered route hop hop.status bypass tls.version tls.cipher
+  alpn sni verified cert.asked cert.sent cert.rule cert.verdict cert.expires alert error replay.of mark comment
+  is:open|done|failed|replay|marked|websocket`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 0 {
 				return failure.Wrong("list", errors.New("--limit must not be negative"), "")
@@ -91,12 +101,12 @@ func (l *lister) print(list ...*capture.Exchange) error {
 }
 
 // follow prints what there is, then every exchange once when it has ended.
-func (l *lister) follow(cmd *cobra.Command, api *client.Client, filter string, limit int) error {
+func (l *lister) follow(cmd *cobra.Command, api *client.Client, matching string, limit int) error {
 	if !api.Live() {
 		return failure.New("list --follow", errors.New("no eaves runs on this data directory, so nothing would ever come"), "eaves run")
 	}
 	ctx := cmd.Context()
-	s, err := api.Stream(ctx, filter, -1)
+	s, err := api.Stream(ctx, matching, -1)
 	if err != nil {
 		return err
 	}
@@ -105,7 +115,7 @@ func (l *lister) follow(cmd *cobra.Command, api *client.Client, filter string, l
 	if err != nil {
 		return failure.New("following the running eaves", err, "")
 	}
-	before, err := api.Newest(ctx, filter, limit)
+	before, err := api.Newest(ctx, matching, limit)
 	if err != nil {
 		return err
 	}
@@ -138,7 +148,7 @@ func (l *lister) follow(cmd *cobra.Command, api *client.Client, filter string, l
 		case "exchange":
 			err = ended(e.Exchange)
 		case "gap":
-			err = api.ChangedAfter(ctx, filter, e.From, ended)
+			err = api.ChangedAfter(ctx, matching, e.From, ended)
 		case "removed":
 			for _, id := range e.IDs {
 				delete(printed, id)

@@ -128,7 +128,11 @@ func (p *program) withAPI(cmd *cobra.Command, work func(*client.Client) error) e
 	if err != nil {
 		return err
 	}
-	return errors.Join(work(c), done())
+	err = work(c)
+	if fe := (*failure.Error)(nil); errors.As(err, &fe) && fe.What == "" {
+		fe.What = strings.TrimPrefix(cmd.CommandPath(), "eaves ")
+	}
+	return errors.Join(err, done())
 }
 
 // say tells the user something that is no result.

@@ -37,6 +37,9 @@ new exchange whose replayOf names the old one. It prints a line for each: the ol
 The exit status is 1 when a request failed or a result does not match --expect.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if r.keepTiming && !cmd.Flags().Changed("concurrency") {
+				r.concurrency = maxOverlap // requests that overlapped are to overlap again
+			}
 			if err := r.check(); err != nil {
 				return failure.Within("replay", err)
 			}
@@ -46,7 +49,7 @@ The exit status is 1 when a request failed or a result does not match --expect.`
 	f := c.Flags()
 	f.StringArrayVar(&r.set, "set", nil, "change the request: method=…, url=…, header:Name=… (empty: leave out), body=… or body=@`FILE`")
 	f.IntVar(&r.times, "times", 1, "send each `N` times")
-	f.IntVar(&r.concurrency, "concurrency", 1, "send up to `N` at once")
+	f.IntVar(&r.concurrency, "concurrency", 1, "send up to `N` at once (with --keep-timing: as many as there were)")
 	f.BoolVar(&r.keepTiming, "keep-timing", false, "send with the pauses that were between the captured requests")
 	f.BoolVar(&r.diff, "diff", false, "print what differs between each result and what it repeats")
 	f.StringVar(&r.expect, "expect", "", "fail unless every result matches `FILTER`")
@@ -54,6 +57,9 @@ The exit status is 1 when a request failed or a result does not match --expect.`
 	f.BoolVar(&r.json, "json", false, "print each result as a line of JSON")
 	return c
 }
+
+// maxOverlap is how many requests are under way at most where only their timing says how many.
+const maxOverlap = 1000
 
 // replayer sends exchanges again as its flags say.
 type replayer struct {

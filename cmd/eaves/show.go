@@ -170,8 +170,40 @@ func (p *program) describe(ctx context.Context, api *client.Client, x *capture.E
 		}
 		p.printFields(r.Trailer)
 	}
+	if x.Messages > 0 {
+		say("")
+		if err := p.printMessages(ctx, api, x); err != nil {
+			return err
+		}
+	}
 	say("")
 	p.printReceipts(x)
+	return nil
+}
+
+// shownMessages is how many messages of a conversation are shown with it.
+const shownMessages = 100
+
+// printMessages prints the first messages of a conversation.
+func (p *program) printMessages(ctx context.Context, api *client.Client, x *capture.Exchange) error {
+	list, err := api.Messages(ctx, x.ID, shownMessages)
+	if err != nil {
+		return err
+	}
+	for _, m := range list {
+		arrow := "→"
+		if m.Direction == "received" {
+			arrow = "←"
+		}
+		text := fmt.Sprintf("(%d bytes that are not text)", m.Size)
+		if isText("", m.Data) {
+			text = strings.ReplaceAll(string(m.Data), "\n", "⏎")
+		}
+		fmt.Fprintln(p.out, harmless(fmt.Sprintf("%s %s %s %s", arrow, m.Time.Local().Format("15:04:05.000"), m.Kind, text)))
+	}
+	if more := x.Messages - int64(len(list)); more > 0 {
+		fmt.Fprintf(p.out, "… and %d more\n", more)
+	}
 	return nil
 }
 
@@ -286,9 +318,6 @@ func (p *program) printReceipts(x *capture.Exchange) {
 	}
 	if t := x.ClientTLS; t != nil {
 		say("client tls: %s %s alpn %s name %s", t.Version, t.CipherSuite, orDash(t.ALPN), orDash(t.ServerName))
-	}
-	if x.Messages > 0 {
-		say("messages: %d", x.Messages)
 	}
 }
 

@@ -41,7 +41,12 @@ func columns() []column {
 		{"scheme", 5, u(func(u *url.URL) string { return u.Scheme })},
 		{"host", 24, u(func(u *url.URL) string { return u.Host })},
 		{"port", -5, u((*url.URL).Port)},
-		{"path", 0, u((*url.URL).RequestURI)},
+		{"path", 0, u(func(u *url.URL) string {
+			if u.Scheme == "tcp" { // a tunnel has no path
+				return ""
+			}
+			return u.RequestURI()
+		})},
 		{"query", 0, u(func(u *url.URL) string { return u.RawQuery })},
 		{"kind", 9, func(x *capture.Exchange) string { return string(x.Kind) }},
 		{"state", 6, func(x *capture.Exchange) string { return string(x.State) }},

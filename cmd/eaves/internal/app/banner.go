@@ -20,8 +20,14 @@ func (a *App) banner(w io.Writer, log func(string)) {
 	fmt.Fprintf(w, "proxy    %s\n", proxy)
 	fmt.Fprintf(w, "ca       %s\n", ca)
 	fmt.Fprintf(w, "try      curl --proxy %s --cacert %s https://example.com/\n", proxy, shellQuote(ca))
-	if a.cfg.LAN {
+	switch {
+	case a.cfg.LAN:
 		a.lanBanner(w, log)
+	case !a.proxyAddr.Addr().IsLoopback():
+		log("warning: the proxy listens on " + a.proxyAddr.String() + " for whoever reaches it; --lan lets private clients in only")
+	}
+	if !a.consoleAddr.Addr().IsLoopback() {
+		log("warning: the console listens on " + a.consoleAddr.String() + ": whoever sees its address with the token sees everything that is recorded")
 	}
 }
 

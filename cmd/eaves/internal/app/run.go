@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -105,6 +105,12 @@ func Start(ctx context.Context, cfg *config.Config, log func(string)) (_ *App, e
 	}
 	if err != nil {
 		return nil, err
+	}
+	if cfg.ReadyFile != "" {
+		// One that an earlier run left behind would send who waits for it to the wrong place.
+		if err := os.Remove(cfg.ReadyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.Join(failure.New("writing the ready file", err, ""), dir.Close())
+		}
 	}
 	a := &App{cfg: cfg, log: log, failed: make(chan error, 3), ended: make(chan struct{})}
 	if a.core, err = openCore(ctx, cfg, dir, log); err != nil {
@@ -242,14 +248,11 @@ func (a *App) consoleURL() string { return "http://" + reachable(a.consoleAddr) 
 // ConsoleURL opens the console, token included.
 func (a *App) ConsoleURL() string { return a.consoleURL() + "/?token=" + a.core.token }
 
-// reachable is an address to connect to: a listener on every interface is reached on the loopback one.
+// reachable is an address to connect to: a listener on every interface is reached on the loopback one. (One on [::]
+// takes IPv4 as well: Go switches IPV6_V6ONLY off for it.)
 func reachable(a netip.AddrPort) string {
-	if !a.Addr().IsUnspecified() {
-		return a.String()
+	if a.Addr().IsUnspecified() {
+		a = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Port())
 	}
-	host := "127.0.0.1"
-	if a.Addr().Is6() && !a.Addr().Is4In6() {
-		host = "localhost" // the system knows whether its IPv6 listener takes IPv4 too
-	}
-	return net.JoinHostPort(host, strconv.Itoa(int(a.Port())))
+	return a.String()
 }

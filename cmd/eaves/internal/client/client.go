@@ -54,7 +54,8 @@ type Problem struct {
 	Status int    `json:"status"`
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
-	Hint   string `json:"hint"`
+	// Parameter is what in the request is wrong.
+	Parameter string `json:"parameter"`
 }
 
 // Error is the problem's detail.
@@ -103,11 +104,20 @@ func (c *Client) Request(ctx context.Context, method, path string, query url.Val
 		p.Detail = strings.TrimSpace(string(b))
 	}
 	p.Status = resp.StatusCode
-	fe := &failure.Error{Err: p, Hint: p.Hint}
-	if p.Status == http.StatusBadRequest || p.Status == http.StatusUnprocessableEntity {
+	return nil, p.failure()
+}
+
+// failure is the problem as a command's failure: of usage where the asker was wrong.
+func (p *Problem) failure() error {
+	fe := &failure.Error{Err: p}
+	if p.Parameter == "filter" {
+		fe.What = "filter"
+		fe.Hint = "eaves list --help shows how filters are written"
+	}
+	if p.Status == http.StatusBadRequest {
 		fe.Code = failure.Usage
 	}
-	return nil, fe
+	return fe
 }
 
 // Do asks with a JSON body (nil for none) and reads a JSON answer into out (nil for none).
@@ -171,6 +181,15 @@ func (c *Client) Body(ctx context.Context, id int64, side capture.Side, decoded 
 		return nil, err
 	}
 	return resp.Body, nil
+}
+
+// Messages returns the first messages of an exchange.
+func (c *Client) Messages(ctx context.Context, id int64, limit int) ([]capture.Message, error) {
+	var page struct {
+		Messages []capture.Message `json:"messages"`
+	}
+	err := c.Do(ctx, http.MethodGet, fmt.Sprintf("/exchanges/%d/messages", id), url.Values{"limit": {strconv.Itoa(limit)}}, nil, &page)
+	return page.Messages, err
 }
 
 // Newest returns up to limit summaries that match, oldest first (limit 0: all).
@@ -281,11 +300,7 @@ func (c *Client) Stream(ctx context.Context, filter string, after int64) (*Strea
 		if resp != nil {
 			p := &Problem{Status: resp.StatusCode}
 			if b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)); json.Unmarshal(b, p) == nil {
-				fe := &failure.Error{Err: p, Hint: p.Hint}
-				if p.Status == http.StatusBadRequest {
-					fe.Code = failure.Usage
-				}
-				return nil, fe
+				return nil, p.failure()
 			}
 		}
 		return nil, failure.New("following the running eaves", err, "")
