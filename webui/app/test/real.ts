@@ -49,16 +49,18 @@ export class Eaves {
   private child: ChildProcess | undefined
   readonly dir = temporary()
 
-  constructor(private readonly env: Record<string, string> = {}, private readonly args: string[] = []) {}
+  /** prefix is a command to run eaves with. */
+  constructor(private readonly env: Record<string, string> = {}, private readonly prefix: string[] = []) {}
 
   /** start runs eaves; a second start takes the addresses of the first, with another data directory if one is given. */
   async start(data = join(this.dir, 'data')): Promise<void> {
     const file = join(this.dir, 'ready.json')
     rmSync(file, { force: true })
-    const child = spawn(build(), [
-      'run', '--data', data, '--ready-file', file,
-      '--listen', this.ready?.proxy ?? '127.0.0.1:0', '--console', this.ready ? new URL(this.ready.console).host : '127.0.0.1:0', ...this.args,
-    ], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...this.env } })
+    const [command, ...args] = [
+      ...this.prefix, build(), 'run', '--data', data, '--ready-file', file,
+      '--listen', this.ready?.proxy ?? '127.0.0.1:0', '--console', this.ready ? new URL(this.ready.console).host : '127.0.0.1:0',
+    ]
+    const child = spawn(command!, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...this.env } })
     this.child = child
     let said = ''
     child.stderr!.on('data', (b) => (said += b))
@@ -160,13 +162,19 @@ export async function origin(listener: RequestListener): Promise<Origin> {
 
 /** tlsOrigin serves HTTPS for localhost under a certificate made for the test; trust names the file to trust it by. */
 export async function tlsOrigin(listener: RequestListener): Promise<Origin & { trust: string }> {
+  const { key, cert } = certificate(['localhost'], 'Test origin')
+  const server = createTLSServer({ key: readFileSync(key), cert: readFileSync(cert) }, listener)
+  return { ...(await listening(server, 'https', 'localhost')), trust: cert }
+}
+
+/** certificate makes a key and a certificate for names. */
+export function certificate(names: string[], organisation: string): { key: string; cert: string } {
   const dir = temporary()
   const key = join(dir, 'key.pem')
   const cert = join(dir, 'cert.pem')
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-subj', '/CN=localhost/O=Test origin',
-    '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert], { stdio: 'ignore' })
-  const server = createTLSServer({ key: readFileSync(key), cert: readFileSync(cert) }, listener)
-  return { ...(await listening(server, 'https', 'localhost')), trust: cert }
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-subj', `/CN=${names[0]}/O=${organisation}`,
+    '-addext', `subjectAltName=${names.map((n) => `DNS:${n}`).join()}`, '-keyout', key, '-out', cert], { stdio: 'ignore' })
+  return { key, cert }
 }
 
 async function listening(server: Server, scheme: string, host: string): Promise<Origin> {

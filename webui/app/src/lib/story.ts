@@ -30,12 +30,10 @@ const stages: Record<string, string> = {
 export function cause(x: Summary): string {
   if (!x.error) return x.state === 'failed' ? 'failed' : ''
   const message = x.error.message || (stages[x.error.stage] ?? x.error.stage)
-  const { host } = parts(x.request.url)
-  for (const name of [host, hostname(x.request.url)]) {
-    const at = name === '' ? -1 : message.indexOf(name + ': ')
-    if (at >= 0 && at + name.length + 2 < message.length) return message.slice(at + name.length + 2)
-  }
-  return message
+  const host = hostname(x.request.url)
+  const at = host === '' ? -1 : message.indexOf(host)
+  const colon = at < 0 ? -1 : message.indexOf(': ', at + host.length)
+  return colon >= 0 && colon + 2 < message.length ? message.slice(colon + 2) : message
 }
 
 /** status is what stands in the status column. */

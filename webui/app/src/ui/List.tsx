@@ -205,7 +205,7 @@ export function List() {
         <div role="rowgroup" class="runway" style={{ height: `${height}px` }}>
           {shownRows.map((x, i) => (
             <Row
-              key={(from + i) % Math.max(to - from, 1)} x={x} y={above + (from + i) * rowHeight} height={rowHeight}
+              key={x.id} x={x} y={above + (from + i) * rowHeight} height={rowHeight}
               index={rows.above + from + i + 2} selected={x.id === selected} leaving={leaving.has(x.id)}
               time={time} now={x.state === 'open' ? now : 0} onSelect={() => app.select(x.id)}
             />
