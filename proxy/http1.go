@@ -188,6 +188,9 @@ func (c *clientConn) serveRequest(head *wire.RequestHead, framing wire.Framing, 
 	if framing.Kind != wire.None && head.Method != http.MethodConnect {
 		b := wire.NewBody(c.br, framing, wire.Limits{})
 		body = &watched{body: b, c: c, f: f}
+		if head.ExpectsContinue() {
+			w.waiting = b
+		}
 		f.body, f.trailer = body, b.Trailer
 	}
 	if body == nil || framing.Kind == wire.Length && framing.Length == 0 {
@@ -366,6 +369,7 @@ type response1 struct {
 	closing  bool // the connection ends with this answer
 	began    bool // the head has been written
 	bodiless bool
+	waiting  *wire.Body // the request's body that the client keeps back until it gets a 100; nil: it does not
 	status   int
 	body     *wire.BodyWriter
 	framing  wire.Framing
@@ -441,7 +445,9 @@ func (w *response1) frame(fields wire.Fields, status int, origin bool) wire.Fiel
 	default:
 		w.framing = wire.Framing{Kind: wire.Chunked}
 	}
-	if w.c.p.draining.Load() {
+	// A final answer instead of the 100 that the client waits for: whether it sends its body now, nobody knows (RFC 9110,
+	// 10.1.1).
+	if w.c.p.draining.Load() || w.waiting != nil && w.waiting.Count() == 0 {
 		w.closing = true
 	}
 	if w.closing {
@@ -556,6 +562,9 @@ func (w *response1) reset() {
 func (w *response1) informational(status int, reason string, f wire.Fields) error {
 	if w.http10 || w.began { // RFC 9110, 15.2: never to an HTTP/1.0 client
 		return nil
+	}
+	if status == http.StatusContinue {
+		w.waiting = nil
 	}
 	kept := wire.NormaliseResponse(f, status, wire.Framing{})
 	if err := wire.WriteResponseHead(w.c.bw, "HTTP/1.1", status, reason, kept); err != nil {
