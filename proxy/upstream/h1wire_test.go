@@ -46,7 +46,7 @@ func TestInvalidAnswers(t *testing.T) {
 		{"101 unasked", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", []string{"without being asked"}},
 		{"only 100", "HTTP/1.1 100 Continue\r\n\r\n", []string{"after an informational answer"}},
 		{"endless 1xx", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 1100), []string{"more than 1000 informational"}},
-		{"too large", "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: "+strings.Repeat("b", 10<<10)+"\r\n", 200), []string{"invalid answer", "too l"}},
+		{"too large", "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: "+strings.Repeat("b", 10<<10)+"\r\n", 400), []string{"invalid answer", "too l"}},
 		{"HTTP/2", "\x00\x00\x00\x04\x00\x00\x00\x00\x00", []string{"answers in HTTP/2"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
