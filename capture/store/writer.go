@@ -359,7 +359,11 @@ func (w *writer) exchange(e *entry) error {
 		return err
 	}
 	w.published = append(w.published, capture.Change{Seq: w.seq, Exchange: e.x})
-	w.sizes = append(w.sizes, rowOverhead+e.size-int64(len(r.req.buf)+len(r.resp.buf)))
+	size := rowOverhead + e.size
+	if e.kind == entryFinal { // the bodies of one that goes on may grow right now, and are no part of its revision
+		size -= int64(len(r.req.buf) + len(r.resp.buf))
+	}
+	w.sizes = append(w.sizes, size)
 	return nil
 }
 
