@@ -24,6 +24,7 @@ const (
 // maintain is the goroutine of everything that has time.
 func (s *Store) maintain(ctx context.Context, left []leftover) {
 	defer close(s.maintained)
+	s.countAll(ctx)
 	s.sweepLeftovers(ctx, left)
 	s.sweepOrphans(ctx)
 	ticker := time.NewTicker(watchEvery)
@@ -41,6 +42,34 @@ func (s *Store) maintain(ctx context.Context, left []leftover) {
 			s.retain(ctx)
 		}
 	}
+}
+
+// countAll counts what is in the database, if the start had no time for it.
+func (s *Store) countAll(ctx context.Context) {
+	if s.counted.Load() {
+		return
+	}
+	s.pool.use(ctx, func(c *conn) error {
+		var since int64
+		// Between two transactions of the writer, what it has counted and what a reader begins to see are one.
+		err := s.do(ctx, &task{outside: true, run: func(*writer) ([]int64, error) {
+			if err := c.exec("BEGIN"); err != nil {
+				return nil, err
+			}
+			since = s.count.Load()
+			_, err := c.integer(ctx, "SELECT 1 FROM exchanges LIMIT 1")
+			return nil, err
+		}})
+		if err == nil {
+			var n int64
+			if n, err = c.integer(ctx, "SELECT count(*) FROM exchanges"); err == nil {
+				s.count.Add(n - since)
+				s.counted.Store(true)
+			}
+		}
+		c.exec("COMMIT")
+		return err
+	})
 }
 
 // watch looks whether the writer is stuck, and whether the database is still the one that was opened.

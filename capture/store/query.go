@@ -98,7 +98,7 @@ func (s *Store) list(ctx context.Context, q Query, index *textIndex) (Page, erro
 		if !q.Total {
 			return nil
 		}
-		if empty(q.Filter) {
+		if empty(q.Filter) && s.counted.Load() {
 			page.Total = s.count.Load()
 			return nil
 		}

@@ -61,7 +61,8 @@ type Store struct {
 	checkpoint checkpointer
 
 	ids     atomic.Int64 // the last id given
-	count   atomic.Int64 // exchanges in the database
+	count   atomic.Int64 // exchanges in the database, once counted; before, since the start
+	counted atomic.Bool
 	held    atomic.Int64 // bytes of running exchanges' bodies in memory
 	seq     int64        // the last revision committed; the writer's
 	busy    atomic.Bool  // there is traffic
@@ -192,7 +193,14 @@ func (s *Store) start(ctx context.Context) error {
 		}
 		numbers[key] = max(numbers[key], n)
 	}
-	count, err := w.conn.integer(ctx, "SELECT count(*) FROM exchanges")
+	// What can be counted at once is; a million rows from a cold disk are counted beside the traffic.
+	counting, cancel := context.WithTimeout(ctx, countAtOnce)
+	count, err := w.conn.integer(counting, "SELECT count(*) FROM exchanges")
+	s.counted.Store(err == nil)
+	if counting.Err() != nil && ctx.Err() == nil {
+		err = nil
+	}
+	cancel()
 	if err != nil {
 		return err
 	}

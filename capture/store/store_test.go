@@ -295,3 +295,37 @@ func TestMessages(t *testing.T) {
 		t.Errorf("unknown id: %v", err)
 	}
 }
+
+func TestCountingBesideTheTraffic(t *testing.T) {
+	s := openStore(t, Config{})
+	for i := range 100 {
+		record(s, i, 200, "x")
+	}
+	flush(t, s)
+	// As if the start had had no time for it.
+	s.counted.Store(false)
+	s.count.Store(0)
+	stop := make(chan struct{})
+	recorded := make(chan int64)
+	go func() {
+		n := int64(0)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				recorded <- n
+				return
+			default:
+				record(s, i, 200, "x")
+				n++
+			}
+		}
+	}()
+	s.countAll(testContext(t))
+	close(stop)
+	n := <-recorded
+	flush(t, s)
+	if got := s.count.Load(); got != 100+n || !s.counted.Load() {
+		t.Errorf("counted %d, want %d", got, 100+n)
+	}
+	checkIntegrity(t, s)
+}

@@ -131,6 +131,7 @@ func (x *textIndex) clear() error {
 	}
 	if err == nil {
 		x.cursor.Store(0)
+		err = x.conn.exec("PRAGMA incremental_vacuum")
 	}
 	return err
 }
@@ -219,7 +220,7 @@ func (x *textIndex) batch(ctx context.Context) (worked bool, err error) {
 	if len(removed) == 0 && upTo == from {
 		return false, nil
 	}
-	if x.store.count.Load() == 0 && len(removed) > 0 {
+	if x.store.counted.Load() && x.store.count.Load() == 0 && len(removed) > 0 {
 		return false, x.clear()
 	}
 	if err := x.begin.run(); err != nil {
