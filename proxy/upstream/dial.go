@@ -83,10 +83,11 @@ func (c *Client) forbidden(a netip.AddrPort) error {
 	if c.cfg.Forbidden == nil {
 		return nil
 	}
-	switch { // the unspecified address leads to this machine
-	case a.Addr() == netip.IPv4Unspecified():
-		a = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Port())
-	case a.Addr() == netip.IPv6Unspecified():
+	if a.Addr().WithZone("").IsUnspecified() {
+		// It leads to this machine, in either family: package net tries 0.0.0.0 as well for "::".
+		if err := c.cfg.Forbidden(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Port())); err != nil {
+			return err
+		}
 		a = netip.AddrPortFrom(netip.IPv6Loopback(), a.Port())
 	}
 	return c.cfg.Forbidden(a)

@@ -92,3 +92,21 @@ func TestForbiddenSeesEveryWayHome(t *testing.T) {
 		}
 	}
 }
+
+// Package net dials 127.0.0.1 too for "::": a listener in either family is found behind the unspecified address.
+func TestForbiddenBehindTheUnspecifiedAddress(t *testing.T) {
+	own := errors.New("eaves itself")
+	for _, listener := range []string{"127.0.0.1", "::1"} {
+		c := testClient(t, Config{Forbidden: func(a netip.AddrPort) error {
+			if a.Addr() == netip.MustParseAddr(listener) {
+				return own
+			}
+			return nil
+		}})
+		for _, host := range []string{"0.0.0.0", "::", "::%1", "::ffff:0.0.0.0"} {
+			if e := mustFail(t, c, &Call{Scheme: "http", Host: host, Port: 8484, Method: "GET", Target: "/"}); !errors.Is(e, own) {
+				t.Errorf("%s, listening on %s: got %v", host, listener, e)
+			}
+		}
+	}
+}
