@@ -188,8 +188,9 @@ func (c *clientConn) serveRequest(head *wire.RequestHead, framing wire.Framing, 
 	if framing.Kind != wire.None && head.Method != http.MethodConnect {
 		b := wire.NewBody(c.br, framing, wire.Limits{})
 		body = &watched{body: b, c: c, f: f}
-		if head.ExpectsContinue() {
-			w.waiting = b
+		w.request = b
+		if w.waiting = head.ExpectsContinue(); !w.waiting {
+			f.keepBody = c.keepBody
 		}
 		f.body, f.trailer = body, b.Trailer
 	}
@@ -225,6 +226,19 @@ func (c *clientConn) serveRequest(head *wire.RequestHead, framing wire.Framing, 
 		return false
 	}
 	return true
+}
+
+// keepTime and keepBytes bound what is read of a body that no origin took.
+const (
+	keepTime  = time.Second
+	keepBytes = 1 << 20
+)
+
+// keepBody reads the rest of a request's body, as far as it comes soon.
+func (c *clientConn) keepBody(body io.Reader) {
+	c.Conn.SetReadDeadline(time.Now().Add(keepTime))
+	_, _ = io.CopyN(io.Discard, body, keepBytes)
+	c.Conn.SetReadDeadline(time.Time{})
 }
 
 // errServing is what a hook's panic leaves behind.
@@ -369,7 +383,8 @@ type response1 struct {
 	closing  bool // the connection ends with this answer
 	began    bool // the head has been written
 	bodiless bool
-	waiting  *wire.Body // the request's body that the client keeps back until it gets a 100; nil: it does not
+	request  *wire.Body // the request's body, nil: there is none
+	waiting  bool       // the client keeps the body back until it gets a 100
 	status   int
 	body     *wire.BodyWriter
 	framing  wire.Framing
@@ -445,9 +460,10 @@ func (w *response1) frame(fields wire.Fields, status int, origin bool) wire.Fiel
 	default:
 		w.framing = wire.Framing{Kind: wire.Chunked}
 	}
-	// A final answer instead of the 100 that the client waits for: whether it sends its body now, nobody knows (RFC 9110,
-	// 10.1.1).
-	if w.c.p.draining.Load() || w.waiting != nil && w.waiting.Count() == 0 {
+	// An answer that does not wait for the request's body ends the connection: eaves' own, and a final one instead of the
+	// 100 that the client waits for, since nobody knows whether it sends its body now (RFC 9110, 10.1.1).
+	early := w.request != nil && !w.request.Complete() && (!origin || w.waiting && w.request.Count() == 0)
+	if early || w.c.p.draining.Load() {
 		w.closing = true
 	}
 	if w.closing {
@@ -549,10 +565,11 @@ func (w *response1) finish() bool {
 	return true
 }
 
-// reset makes a cut visible where the end of the connection would else look like the end of the body.
+// reset makes a cut visible where the end of the connection would else look like the end of the body. So it does in TLS
+// as well: many clients, curl among them, do not mind a missing close_notify.
 func (w *response1) reset() {
 	if w.framing.Kind == wire.UntilClose {
-		if t, ok := w.c.tcp.(*net.TCPConn); ok && w.c.tls == nil {
+		if t, ok := w.c.tcp.(*net.TCPConn); ok {
 			_ = t.SetLinger(0)
 		}
 	}
@@ -564,7 +581,7 @@ func (w *response1) informational(status int, reason string, f wire.Fields) erro
 		return nil
 	}
 	if status == http.StatusContinue {
-		w.waiting = nil
+		w.waiting = false
 	}
 	kept := wire.NormaliseResponse(f, status, wire.Framing{})
 	if err := wire.WriteResponseHead(w.c.bw, "HTTP/1.1", status, reason, kept); err != nil {
