@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -120,6 +122,27 @@ func TestBodiesThatCannotBeDecoded(t *testing.T) {
 	}
 	if a := l.ask("GET", "/api/v1/exchanges/4/response/body?decoded=true", ""); a.StatusCode != 200 || !bytes.HasPrefix(a.body, []byte("eaves eaves ")) {
 		t.Errorf("a body that was cut: %d %.60q", a.StatusCode, a.body)
+	}
+}
+
+// The origin itself may send less than a whole stream, within a body that is complete for HTTP.
+func TestDecodedUntilItsCut(t *testing.T) {
+	l := newLab(t)
+	whole := zip(bytes.Repeat([]byte("eaves "), 50))
+	coded(l, 1, capture.StateDone, whole[:len(whole)-9], "gzip")
+	req, err := http.NewRequest("GET", l.url+"/api/v1/exchanges/1/response/body?decoded=true", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+testToken)
+	resp, err := (&http.Client{Timeout: deadline}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != 200 || !bytes.HasPrefix(b, []byte("eaves eaves ")) || err == nil {
+		t.Errorf("got %d %.60q %v; want what can be decoded, and that it is cut", resp.StatusCode, b, err)
 	}
 }
 

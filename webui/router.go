@@ -137,7 +137,8 @@ func (s *Server) run(t *route, w http.ResponseWriter, r *request) {
 	}
 	if err := t.serve(w, r); err != nil {
 		if a, ok := w.(*answer); ok && a.begun {
-			// The answer cannot be taken back; the client must see that it is cut.
+			// The answer cannot be taken back; the client gets what there is of it, and must see that it is cut.
+			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		}
 		problemOf(err).write(w, r.Request)
