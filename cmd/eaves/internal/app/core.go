@@ -80,7 +80,11 @@ func openCore(ctx context.Context, cfg *config.Config, dir *datadir.Dir, log fun
 	}
 	c.store, err = store.Open(ctx, store.Config{Dir: dir.Path(), Keep: cfg.Keep, MaxSize: maxSize, MaxAge: cfg.MaxAge, Log: log})
 	if err != nil {
-		return nil, failure.New("opening the store", err, "")
+		hint := ""
+		if o := (*store.OpenError)(nil); errors.As(err, &o) {
+			hint = o.Hint
+		}
+		return nil, failure.New("opening the store", err, hint)
 	}
 	random := make([]byte, 24)
 	if _, err := rand.Read(random); err != nil {
