@@ -105,7 +105,7 @@ func openFiles() []string {
 	for _, e := range entries {
 		to, err := os.Readlink("/proc/self/fd/" + e.Name())
 		// What the runtime opens for itself, whenever it first needs it, is not ours.
-		if err == nil && !strings.HasPrefix(to, "/sys/fs/cgroup/") && !strings.HasPrefix(to, "anon_inode:") && !strings.Contains(to, ".db") {
+		if err == nil && !strings.HasPrefix(to, "/sys/fs/cgroup/") && !strings.HasPrefix(to, "anon_inode:") {
 			names = append(names, to)
 		}
 	}
