@@ -239,11 +239,16 @@ function useNow(ticking: boolean): number {
   return now
 }
 
+/** waterfall lays out the rows' time. What lasts (open, a WebSocket, a tunnel) runs off the edge instead of stretching the axis. */
 function waterfall(rows: Summary[], now: number): Axis {
-  return axis(rows.map((x) => {
+  const spans = rows.map((x) => {
     const start = Date.parse(x.startedDateTime)
-    return { start, end: start + elapsed(x, now) }
-  }))
+    return { start, end: start + elapsed(x, now), lasts: x.state === 'open' || x.kind !== 'http' }
+  })
+  const brief = spans.filter((s) => !s.lasts)
+  if (brief.length === 0) return axis(spans)
+  const least = Math.max(axis(brief).busy * 0.15, 1)
+  return axis(spans.map((s) => (s.lasts ? { start: s.start, end: Math.min(s.end, s.start + least) } : s)))
 }
 
 interface RowProps {
