@@ -55,6 +55,9 @@ type flow struct {
 	framing   wire.Framing
 	body      io.Reader // nil: none
 	trailer   func() wire.Fields
+	// keepBody reads what the client has sent of a body that no origin took, so that it is recorded and can be sent again.
+	// May be nil.
+	keepBody  func(io.Reader)
 	upgrading string // the protocol the client wants to change to
 
 	source     capture.Source
@@ -199,6 +202,13 @@ func (f *flow) RoundTrip(r *http.Request, _ *goproxy.ProxyCtx) (*http.Response, 
 	resp, err := f.p.upstream.Do(f, call)
 	f.headAt = time.Now()
 	if err != nil {
+		if f.keepBody != nil && call.Body != nil {
+			select {
+			case <-call.Sent(): // nobody else reads it
+				f.keepBody(call.Body)
+			default:
+			}
+		}
 		return f.failed(err), nil
 	}
 	f.resp = resp
