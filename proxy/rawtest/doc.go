@@ -17,6 +17,7 @@
 //	O> line    the origin sends
 //	O< line    the origin must receive exactly this next (on the connection it has, else on one that comes)
 //	C status N        the client must receive a whole answer with that status, whatever its fields and body
+//	C head N          the same, as an answer to HEAD
 //	C chunked TEXT    the client must receive a chunked body, in whatever chunks, with TEXT as data, and its end
 //	O chunked TEXT    so must the origin
 //	C close, C half, C reset, and O …    end the connection, its sending side, or break it

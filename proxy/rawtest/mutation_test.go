@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -86,6 +87,7 @@ func mutate(rng *rand.Rand, s string) string {
 func TestMutations(t *testing.T) {
 	r := newRig(t)
 	const workers = 8
+	before := runtime.NumGoroutine()
 	var made atomic.Int64
 	until := time.Now().Add(2 * time.Second)
 	var wg sync.WaitGroup
@@ -110,6 +112,13 @@ func TestMutations(t *testing.T) {
 	t.Logf("%d exchanges", made.Load()-workers)
 	if x := r.recorder.open(); x != nil {
 		t.Errorf("an exchange is open still: %+v", x)
+	}
+	// Idle connections to origins need no goroutines, and there are no others left.
+	for begun := time.Now(); runtime.NumGoroutine() > before+2; time.Sleep(10 * time.Millisecond) {
+		if time.Since(begun) > limit {
+			t.Errorf("%d goroutines, before there were %d", runtime.NumGoroutine(), before)
+			break
+		}
 	}
 	for _, line := range r.logged() {
 		if strings.HasPrefix(line, "serving ") {

@@ -100,7 +100,9 @@ func (p *play) takeClient(s step) error {
 	case ">":
 		return p.client.send(p.expand(s.text))
 	case "status":
-		return wantStatus(p.client.r, s.text)
+		return wantStatus(p.client.r, http.MethodGet, s.text)
+	case "head":
+		return wantStatus(p.client.r, http.MethodHead, s.text)
 	}
 	return p.common(p.client, s)
 }
@@ -249,8 +251,8 @@ func isTimeout(err error) bool {
 }
 
 // wantStatus reads a whole answer.
-func wantStatus(r *bufio.Reader, want string) error {
-	res, err := http.ReadResponse(r, &http.Request{Method: "GET"})
+func wantStatus(r *bufio.Reader, method, want string) error {
+	res, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
 		return fmt.Errorf("no answer: %w", err)
 	}
@@ -261,7 +263,7 @@ func wantStatus(r *bufio.Reader, want string) error {
 	if strconv.Itoa(res.StatusCode) != want {
 		return fmt.Errorf("answer %s %s, want %s", res.Status, short(string(body)), want)
 	}
-	if len(body) == 0 {
+	if len(body) == 0 && method != http.MethodHead {
 		return fmt.Errorf("answer %s says nothing", res.Status)
 	}
 	return nil

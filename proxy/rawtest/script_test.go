@@ -95,7 +95,7 @@ func parseCases(file, s string) ([]*testCase, error) {
 			}
 		} else {
 			st.verb, st.text, _ = strings.Cut(strings.TrimSpace(line[1:]), " ")
-			if !slices.Contains(strings.Fields("status chunked close half reset drop eof cut broken accept none"), st.verb) && st.who != 'X' {
+			if !slices.Contains(strings.Fields("status head chunked close half reset drop eof cut broken accept none"), st.verb) && st.who != 'X' {
 				return nil, wrong("no such step")
 			}
 			if st.verb == "chunked" {
