@@ -85,12 +85,13 @@ func (s *spool) write(p []byte, limit int64, inline int, b *buffers, create func
 		s.kept += int64(len(p))
 		return nil
 	}
-	if len(s.buf)+len(p) > spillBuffer {
-		if err := s.drain(); err != nil {
+	direct := len(p) >= spillBuffer/2 // not worth another copy
+	if direct || len(s.buf)+len(p) > spillBuffer {
+		if err := s.drain(); err != nil { // before anything that comes behind it
 			return err
 		}
 	}
-	if len(p) >= spillBuffer/2 {
+	if direct {
 		return s.append(p)
 	}
 	s.buf = append(s.buf, p...)
