@@ -290,10 +290,25 @@ func (s *Store) vacuum(ctx context.Context, spare int64) error {
 			return err
 		}
 	}
-	// The file itself shrinks when the log is brought into it.
-	return s.do(ctx, &task{outside: true, run: func(w *writer) ([]int64, error) {
-		return nil, w.conn.exec("PRAGMA wal_checkpoint(PASSIVE)")
-	}})
+	// The file itself shrinks when the log is brought into it, all of it, which readers may be in the way of.
+	for range 20 {
+		var whole bool
+		err := s.do(ctx, &task{outside: true, run: func(w *writer) ([]int64, error) {
+			var dest [3]driver.Value // busy, pages in the log, pages brought over
+			err := w.conn.row(ctx, "PRAGMA wal_checkpoint(PASSIVE)", nil, dest[:])
+			whole = asInt(dest[1]) == asInt(dest[2])
+			return nil, err
+		}})
+		if err != nil || whole {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 // Annotate sets an exchange's mark and comment, where they are given.
