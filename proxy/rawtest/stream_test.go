@@ -223,3 +223,35 @@ func TestIPv6(t *testing.T) {
 		}
 	}
 }
+
+// The body of a request that no origin took is recorded, so that it can be sent again.
+func TestBodyOfAFailedRequestIsKept(t *testing.T) {
+	r := newRig(t)
+	body := strings.Repeat("0123456789", 30_000)
+	for name, framed := range map[string]string{
+		"length": fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body),
+		"chunks": fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body),
+	} {
+		before := r.recorder.count()
+		client, err := r.client("plain", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.conn.Close()
+		if err := client.send("POST http://127.0.0.1:1/ HTTP/1.1\r\nHost: 127.0.0.1:1\r\n" + framed); err != nil {
+			t.Fatal(err)
+		}
+		if err := wantStatus(client.r, http.MethodPost, "502"); err != nil {
+			t.Fatal(err)
+		}
+		all := r.recorder.wait(before, client.tcp.LocalAddr().String(), 1)
+		if len(all) != 1 {
+			t.Fatalf("%s: %d exchanges", name, len(all))
+		}
+		all[0].mu.Lock()
+		if got := all[0].request.String(); got != body {
+			t.Errorf("%s: kept %s", name, short(got))
+		}
+		all[0].mu.Unlock()
+	}
+}
