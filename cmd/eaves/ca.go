@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ import (
 func (p *program) caCommand() *cobra.Command {
 	return group("ca", "the interception CA: show, export, rotate, install, uninstall", `  eaves ca show
   eaves ca export --format mobileconfig -o eaves.mobileconfig
-  sudo eaves ca install
+  eaves ca install
   eaves ca rotate`, p.caShowCommand(), p.caExportCommand(), p.caRotateCommand(), p.caInstallCommand(), p.caUninstallCommand())
 }
 
@@ -34,6 +35,11 @@ func (p *program) ca(cmd *cobra.Command) (*certs.CA, error) {
 		return nil, err
 	}
 	ca, err := certs.Load(cfg.Data)
+	usual, _ := datadir.Default()
+	if user := os.Getenv("SUDO_USER"); errors.Is(err, certs.ErrNoCA) && user != "" && os.Geteuid() == 0 && cfg.Data == usual {
+		// Making one here would have root's machine trust a CA that the user's eaves does not use.
+		return nil, failure.New("loading the CA", fmt.Errorf("%s has none: it is root's data directory, not that of %s", cfg.Data, user), "name the directory with --data, or run this without sudo: it prints what needs sudo")
+	}
 	if errors.Is(err, certs.ErrNoCA) {
 		if err := datadir.Prepare(cfg.Data); err != nil {
 			return nil, err
@@ -121,7 +127,7 @@ func (p *program) caRotateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "rotate",
 		Short:   "replace the CA by a new one",
-		Example: "  eaves ca rotate && sudo eaves ca install",
+		Example: "  eaves ca rotate && eaves ca install",
 		Long: `rotate makes a new CA with a new key. Clients that trusted the old one must be told to trust the new one. It needs eaves
 to be stopped.`,
 		Args: cobra.NoArgs,
@@ -150,13 +156,13 @@ to be stopped.`,
 }
 
 func (p *program) caInstallCommand() *cobra.Command {
-	return p.trustCommand("install", "make this machine trust the CA", truststore.Install, `  sudo eaves ca install
+	return p.trustCommand("install", "make this machine trust the CA", truststore.Install, `  eaves ca install
   eaves ca install --store nss        only Firefox and Chromium of this user
   eaves ca install --store java`)
 }
 
 func (p *program) caUninstallCommand() *cobra.Command {
-	return p.trustCommand("uninstall", "take the CA out of the trust stores again", truststore.Uninstall, `  sudo eaves ca uninstall
+	return p.trustCommand("uninstall", "take the CA out of the trust stores again", truststore.Uninstall, `  eaves ca uninstall
   eaves ca uninstall --store nss`)
 }
 
@@ -189,24 +195,33 @@ func (p *program) trustCommand(name, short string, do func(context.Context, *x50
 			}
 			o.CertFile = ca.CertificateFile()
 			steps, err := do(cmd.Context(), ca.Certificate(), o)
-			var commands []string
+			left := 0
 			for _, s := range steps {
+				toType := s.Commands
+				if s.Status != truststore.Manual && s.Status != truststore.Failed {
+					toType = nil
+				}
+				left += len(toType)
 				if asJSON {
 					if err := json.NewEncoder(p.out).Encode(s); err != nil {
 						return err
 					}
-				} else {
-					fmt.Fprintln(p.out, s)
+					continue
 				}
-				if s.Status == truststore.Manual || s.Status == truststore.Failed {
-					commands = append(commands, s.Commands...)
+				fmt.Fprintln(p.out, s)
+				for _, c := range toType {
+					fmt.Fprintln(p.out, "    "+c)
 				}
 			}
-			if err == nil && len(commands) > 0 {
-				err = errors.New("some stores need you")
+			hint := ""
+			if left > 0 {
+				hint = "type the commands above"
+				if err == nil {
+					err = errors.New("some stores are left to you")
+				}
 			}
 			if err != nil {
-				return failure.New("ca "+name, err, strings.Join(commands, "; "))
+				return failure.New("ca "+name, err, hint)
 			}
 			return nil
 		},
