@@ -28,6 +28,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/elazarl/goproxy"
@@ -189,6 +190,9 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 			if ctx.Err() != nil || p.draining.Load() || errors.Is(err, net.ErrClosed) {
 				return nil
 			}
+			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+				p.shed()
+			}
 			if time.Since(complained) > 10*time.Second {
 				complained = time.Now()
 				p.cfg.Log(fmt.Sprintf("accepting clients on %v: %v", l.Addr(), err))
@@ -200,6 +204,18 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 			continue
 		}
 		p.take(c)
+	}
+}
+
+// shed closes what nobody uses at the moment, so that there are descriptors for those who come.
+func (p *Proxy) shed() {
+	p.upstream.CloseIdle()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		if c.h2.Load() == nil && c.busy.Load() == 0 {
+			c.Close()
+		}
 	}
 }
 
