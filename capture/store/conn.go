@@ -238,14 +238,15 @@ func (s *statement) finalize() {
 
 // pool is a fixed number of read-only connections.
 type pool struct {
-	free   chan *conn
-	open   func() (*conn, error)
-	filled int
-	closed chan struct{}
+	free    chan *conn
+	open    func() (*conn, error)
+	damaged func(error) // told when what is read is damaged
+	filled  int
+	closed  chan struct{}
 }
 
-func newPool(n int, open func() (*conn, error)) *pool {
-	return &pool{free: make(chan *conn, n), open: open, closed: make(chan struct{})}
+func newPool(n int, open func() (*conn, error), damaged func(error)) *pool {
+	return &pool{free: make(chan *conn, n), open: open, damaged: damaged, closed: make(chan struct{})}
 }
 
 // fill opens all connections: when files run short it is too late.
@@ -278,6 +279,9 @@ func (p *pool) use(ctx context.Context, f func(c *conn) error) error {
 	err := f(c)
 	if err != nil && classify(err) == troubleInterrupted && ctx.Err() != nil {
 		err = ctx.Err()
+	}
+	if err != nil && classify(err) == troubleCorrupt {
+		p.damaged(err)
 	}
 	return err
 }

@@ -241,6 +241,7 @@ func TestLargeBodiesAreCutUnderPressure(t *testing.T) {
 		r.Body(capture.SideResponse, chunk)
 	}
 	s.queue.bytes.Add(queueLimit / 2)
+	s.writer.slow.Store(true)
 	r.Body(capture.SideResponse, chunk)
 	s.queue.bytes.Add(-queueLimit / 2)
 	r.Body(capture.SideResponse, chunk)
@@ -319,5 +320,45 @@ func TestDamagedDatabases(t *testing.T) {
 				t.Errorf("%v, health %s, said %q", ferr, state, said.all())
 			}
 		})
+	}
+}
+
+// Damage that only readers meet is said as loudly as damage that stops the writer.
+func TestDamageThatReadersMeetIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, Config{Dir: dir})
+	for i := range 500 {
+		s.Begin(sample(i)).Finish(func(x *capture.Exchange) { x.State = capture.StateDone })
+	}
+	closeStore(t, s)
+	path := filepath.Join(dir, "eaves.db")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const page = 8192
+	var said logged
+	// Some pages are read on start, and damage in them is said there.
+	for n := len(b)/page - 1; ; n-- {
+		if n < 1 {
+			t.Fatal("no page could be spoiled without being noticed on start")
+		}
+		spoiled := bytes.Clone(b)
+		copy(spoiled[n*page:], bytes.Repeat([]byte{0xa5}, page))
+		if err := os.WriteFile(path, spoiled, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = Open(testContext(t), Config{Dir: dir, Log: said.log}); err != nil {
+			continue
+		}
+		if _, err := s.List(testContext(t), Query{Filter: parse(t, "path:nowhere"), Limit: 500}); err != nil {
+			break
+		}
+		closeStore(t, s)
+	}
+	defer s.Close(testContext(t)) // what is damaged need not close in order
+	eventually(t, "damage to be said", func() bool { return strings.Contains(strings.Join(said.all(), "\n"), "the database is damaged") })
+	if h := s.Health(); h.State == HealthOK || h.Hint == "" {
+		t.Errorf("health %+v", h)
 	}
 }

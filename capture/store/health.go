@@ -29,14 +29,15 @@ type Health struct {
 
 // health is said once when it changes, and shown as long as it lasts.
 type health struct {
-	mu     sync.Mutex
-	now    Health
-	bodyAt time.Time // when a body last failed
-	lost   lostSpan
-	lines  chan string   // what is to be said
-	said   chan struct{} // closed: all of it has been
-	broken func(bool)    // told when writing begins or ceases to fail
-	down   atomic.Bool
+	mu      sync.Mutex
+	now     Health
+	bodyAt  time.Time // when a body last failed
+	damaged bool      // a reader has met damage
+	lost    lostSpan
+	lines   chan string   // what is to be said
+	said    chan struct{} // closed: all of it has been
+	broken  func(bool)    // told when writing begins or ceases to fail
+	down    atomic.Bool
 }
 
 // lostSpan is what was not recorded.
@@ -54,7 +55,7 @@ func (s *Store) Health() Health {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
 	h := s.health.now
-	if h.State == HealthDegraded && time.Since(s.health.bodyAt) > degradedFor {
+	if h.State == HealthDegraded && !s.health.damaged && time.Since(s.health.bodyAt) > degradedFor {
 		s.health.now = Health{State: HealthOK}
 		h = s.health.now
 	}
@@ -95,6 +96,19 @@ func (h *health) body(err error) {
 	}
 	h.now = Health{State: HealthDegraded, Message: "bodies are cut: " + message, Hint: hint, Since: h.bodyAt}
 	h.say("a body was cut: " + message + " (" + hint + ")")
+}
+
+// damage notes that what was recorded cannot be read any more. It does not pass by itself.
+func (h *health) damage(err error) {
+	message, hint := explain(err)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.now.State == HealthFailing || h.damaged {
+		return
+	}
+	h.damaged = true
+	h.say(message + "; what is recorded from now on may be lost (" + hint + ")")
+	h.now = Health{State: HealthDegraded, Message: message, Hint: hint, Since: time.Now()}
 }
 
 // lose counts an exchange that is not recorded.

@@ -136,7 +136,7 @@ func (s *Store) acquire(ctx context.Context) (left []leftover, err error) {
 		return nil, err
 	}
 	s.index, err = s.openTextIndex(ctx)
-	s.pool = newPool(readers, s.openReader)
+	s.pool = newPool(readers, s.openReader, s.health.damage)
 	if s.index != nil {
 		if err = s.pool.fill(); err == nil {
 			return left, nil
@@ -252,12 +252,26 @@ func barrier() *task {
 	return &task{barrier: true, outside: true, run: func(*writer) ([]int64, error) { return nil, nil }}
 }
 
-// Flush returns when everything begun so far is committed as it is now.
-func (s *Store) Flush(ctx context.Context) error {
-	for _, r := range s.open.all() {
+// commit returns when recordings are committed as they are now.
+func (s *Store) commit(ctx context.Context, rs []*recording) error {
+	var again []*recording
+	for _, r := range rs {
+		if !r.settle() {
+			again = append(again, r)
+		}
+	}
+	if err := s.do(ctx, barrier()); err != nil || len(again) == 0 {
+		return err
+	}
+	for _, r := range again {
 		r.settle()
 	}
 	return s.do(ctx, barrier())
+}
+
+// Flush returns when everything begun so far is committed as it is now.
+func (s *Store) Flush(ctx context.Context) error {
+	return s.commit(ctx, s.open.all())
 }
 
 // Close ends what is still open as interrupted, writes everything, and closes the database. If ctx ends first, what is
