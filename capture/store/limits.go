@@ -22,7 +22,8 @@ const (
 	queueLimit = 16 << 20
 	// heldLimit is what bodies of running exchanges may hold in memory before they go to files early.
 	heldLimit = 32 << 20
-	// pressedKeep is what is kept of a body while the disk does not keep up.
+	// slowAfter is how long a commit takes when the disk does not keep up; pressedKeep is what is kept of a body then.
+	slowAfter   = 500 * time.Millisecond
 	pressedKeep = 1 << 20
 	// maxMessage is what is kept of one message.
 	maxMessage = 16 << 20

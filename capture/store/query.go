@@ -190,8 +190,7 @@ func clause(where []string) string {
 // Get returns a whole exchange. One that runs is returned as it is now, once that is committed.
 func (s *Store) Get(ctx context.Context, id int64) (*capture.Exchange, error) {
 	if r := s.open.get(id); r != nil {
-		r.settle()
-		if err := s.do(ctx, barrier()); err != nil {
+		if err := s.commit(ctx, []*recording{r}); err != nil {
 			if ctx.Err() != nil {
 				return nil, err
 			}

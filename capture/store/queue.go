@@ -129,8 +129,8 @@ func (q *queue) setFree(free bool) {
 	q.mu.Unlock()
 }
 
-// pressed says whether the writer is behind.
-func (q *queue) pressed() bool { return q.bytes.Load() >= queueLimit/2 }
+// halfFull says whether the writer is behind.
+func (q *queue) halfFull() bool { return q.bytes.Load() >= queueLimit/2 }
 
 // len says how many entries wait.
 func (q *queue) len() int {

@@ -81,7 +81,7 @@ func (r *recording) Body(side capture.Side, p []byte) {
 		sp = &r.req
 	}
 	limit := s.cfg.Keep
-	if sp.kept >= pressedKeep && s.queue.pressed() {
+	if sp.kept >= pressedKeep && r.x.Source != capture.SourceImport && s.writer.behind() {
 		// The disk does not keep up: what is large already stops here, visibly, before traffic has to wait.
 		limit = sp.kept
 	}
@@ -271,13 +271,19 @@ func (r *recording) sweep(now time.Time) {
 	}
 }
 
-// settle queues a revision of whatever the database does not know yet, now.
-func (r *recording) settle() {
+// settle queues a revision of whatever the database does not know yet, now. It returns false if an earlier revision is
+// still on its way: then it has to be asked again.
+func (r *recording) settle() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.finished && !r.queued && (!r.written || r.changed != r.revised || r.grown) {
-		r.revise()
+	if r.finished || r.written && r.changed == r.revised && !r.grown {
+		return true
 	}
+	if r.queued {
+		return r.changed == r.revised
+	}
+	r.revise()
+	return true
 }
 
 // weight is what the exchange holds in memory, roughly.

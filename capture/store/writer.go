@@ -48,6 +48,7 @@ type writer struct {
 	recent    int          // entries since the last sweep
 	loaded    bool         // they were many
 	busySince atomic.Int64 // microseconds since 1970; 0: not in a commit
+	slow      atomic.Bool  // the last commit took long
 }
 
 // prepare makes the writer's statements.
@@ -132,6 +133,7 @@ func (w *writer) run() {
 		w.busySince.Store(w.lastBatch.UnixMicro())
 		rest, err := w.write(entries)
 		w.busySince.Store(0)
+		w.slow.Store(time.Since(w.lastBatch) > slowAfter)
 		if err != nil {
 			s.health.fail(err)
 			w.retryAt = time.Now().Add(retryEvery)
@@ -153,6 +155,16 @@ func (w *writer) run() {
 			s.queue.signal()
 		}
 	}
+}
+
+// behind says whether the disk does not keep up: the queue fills, and not because much comes at a time, but because
+// commits take long.
+func (w *writer) behind() bool {
+	if !w.store.queue.halfFull() {
+		return false
+	}
+	since := w.busySince.Load()
+	return w.slow.Load() || since != 0 && time.Since(time.UnixMicro(since)) > slowAfter
 }
 
 // write commits entries, a batch at a time. On trouble with the disk it returns those that are not committed.
