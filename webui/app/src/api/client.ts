@@ -179,8 +179,8 @@ export async function remove(filter: string, leaving = false): Promise<void> {
   await send(`/exchanges${search({ filter })}`, { method: 'DELETE', keepalive: leaving })
 }
 
-export async function mark(id: number, text: string): Promise<void> {
-  await send(`/exchanges/${id}`, body('PATCH', { mark: text }))
+export function mark(id: number, text: string): Promise<Exchange> {
+  return json(`/exchanges/${id}`, body('PATCH', { mark: text }))
 }
 
 export function status(signal?: AbortSignal): Promise<Record<string, unknown>> {

@@ -157,6 +157,8 @@ export class Stream {
         h.gap(m.from, m.to)
         break
       case 'reset':
+        // Where to go on from is not known until something comes; until then a new connection begins anew.
+        this.cursor = undefined
         h.reset()
         break
     }

@@ -32,8 +32,8 @@ function utf8(body: Uint8Array): string | undefined {
   }
 }
 
-/** longest is the largest body that is put on the command line; Linux takes 128 KiB in one argument. */
-const longest = 96 << 10
+/** The largest body that is put on the command line; Linux takes 128 KiB in one argument. */
+export const longestInline = 96 << 10
 
 /** curl writes the command. body is the request's body as transferred, undefined where it is not known. */
 export function curl(x: Exchange, body: Uint8Array | undefined): string {
@@ -50,10 +50,10 @@ export function curl(x: Exchange, body: Uint8Array | undefined): string {
   if (!headers.some((f) => f.name.toLowerCase() === 'accept')) args.push(`-H 'Accept:'`)
   if (hasBody) {
     if (!headers.some((f) => f.name.toLowerCase() === 'content-type')) args.push(`-H 'Content-Type:'`)
-    const text = body.length <= longest ? utf8(body) : undefined
+    const text = body.length <= longestInline ? utf8(body) : undefined
     if (text !== undefined && !text.startsWith('@')) {
       args.push(`--data-binary ${quote(text)}`)
-    } else if (body.length <= longest) {
+    } else if (body.length <= longestInline) {
       before = `echo ${base64(body)} | base64 -d | `
       args.push('--data-binary @-')
     } else {

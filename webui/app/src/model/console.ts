@@ -4,7 +4,7 @@
 import { batch, computed, effect, signal } from '@preact/signals'
 import * as api from '../api/client.ts'
 import type { Exchange, Overrides, Summary } from '../api/types.ts'
-import { curl } from '../lib/curl.ts'
+import { curl, longestInline } from '../lib/curl.ts'
 import { hostname } from '../lib/url.ts'
 import { Feed } from './feed.ts'
 import { format, parse, type Tab, type View } from './location.ts'
@@ -78,10 +78,17 @@ export class Console {
     window.addEventListener('online', () => this.feed.retry())
     document.addEventListener('visibilitychange', () => { if (!document.hidden) this.feed.retry() })
     window.addEventListener('pagehide', () => this.depart())
+    // Browsers allow a few hundred changes of the address in a while: a key held down makes more.
+    let written = 0
+    let due: ReturnType<typeof setTimeout> | undefined
     effect(() => {
       const view: View = { page: this.page.value, filter: this.feed.filter.value, id: this.selected.value, tab: this.tab.value }
       const hash = format(view)
-      if (hash !== location.hash && !(hash === '#/' && location.hash === '')) history.replaceState(null, '', hash)
+      clearTimeout(due)
+      due = setTimeout(() => {
+        written = Date.now()
+        if (hash !== location.hash && !(hash === '#/' && location.hash === '')) history.replaceState(null, '', hash)
+      }, Math.max(0, written + 250 - Date.now()))
     })
     effect(() => {
       const r = this.feed.status.value.recording
@@ -112,7 +119,9 @@ export class Console {
       // The selection stays in the address while the list is being read.
       this.feed.filter.value = view.filter
       if (view.id !== undefined) this.selected.value = view.id
-      void this.feed.open(view.filter).then(() => {
+      void this.feed.open(view.filter).then((done) => {
+        // An address with a mistake in its filter shows everything, and the mistake.
+        if (!done && this.feed.problem.value) void this.feed.open('', true)
         if (view.id !== undefined && !this.feed.rows.get(view.id)) void this.feed.reveal(view.id)
       })
     }
@@ -272,7 +281,8 @@ export class Console {
       const x = this.detail.value?.id === id ? this.detail.value : await api.exchange(id)
       const body = x.request.bodySize !== 0 ? (await api.bodyRange(id, 'request', false, 0, 1 << 20)).bytes : undefined
       await copy(curl(x, body))
-      this.say(/cookie|authorization/i.test((x.request.headers ?? []).map((f) => f.name).join())
+      if (body && body.length > longestInline) this.say(`Copied as curl; save the request’s body as request-${id}.body beside it.`)
+      else this.say(/cookie|authorization/i.test((x.request.headers ?? []).map((f) => f.name).join())
         ? 'Copied as curl, with its credentials.' : 'Copied as curl.')
     })
   }
@@ -288,7 +298,8 @@ export class Console {
     const x = this.current.value
     if (!x) return
     await this.attempt('Marking failed', async () => {
-      await api.mark(x.id, x.mark ? '' : 'marked')
+      const marked = await api.mark(x.id, x.mark ? '' : 'marked')
+      if (this.selected.value === x.id) this.detail.value = marked
       this.spoken.value = x.mark ? `Mark of ${x.id} removed` : `${x.id} marked`
     })
   }

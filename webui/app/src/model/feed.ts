@@ -69,7 +69,7 @@ export class Feed {
   private paging = { before: false, after: false }
   private store: string | undefined
   private recounting: ReturnType<typeof setTimeout> | undefined
-  /** No page could be read yet: it is, once the stream stands. */
+  /** A page that is needed could not be read: it is, once the stream stands. */
   private awaiting = false
 
   constructor() {
@@ -91,14 +91,14 @@ export class Feed {
   retry(): void { this.stream.retry() }
 
   /** open shows what matches filter. A filter with a mistake changes nothing but problem. */
-  async open(filter: string): Promise<boolean> {
+  async open(filter: string, keepProblem = false): Promise<boolean> {
     const generation = ++this.generation
     this.loading.value = true
     try {
-      const first = await api.list({ filter, limit: page, total: true })
+      const first = await api.list({ filter, limit: page })
       if (generation !== this.generation) return false
       batch(() => {
-        this.problem.value = undefined
+        if (!keepProblem) this.problem.value = undefined
         this.failure.value = ''
         this.filter.value = filter
         this.rows.clear()
@@ -154,12 +154,13 @@ export class Feed {
     this.status.value = { ...this.status.value, ...(s as Partial<Status>) }
   }
 
-  private showTail(p: { exchanges: Summary[]; total?: number }): void {
+  private showTail(p: { exchanges: Summary[] }): void {
     const all = p.exchanges.length < page
     const oldest = p.exchanges[p.exchanges.length - 1]?.id ?? 1
-    this.rows.replace(p.exchanges, {
-      above: p.total !== undefined ? p.total - p.exchanges.length : oldest - 1, below: 0, atStart: all, atEnd: true,
-    })
+    const newest = p.exchanges[0]?.id ?? 1
+    // As many rows as there would be if they were as close together everywhere; counting them can take a while.
+    this.rows.replace(p.exchanges, { above: Math.round((oldest - 1) * (p.exchanges.length / (newest - oldest + 1))), below: 0, atStart: all, atEnd: true })
+    if (!all) this.recount(0)
     this.draw()
   }
 
@@ -169,7 +170,7 @@ export class Feed {
     const middle = this.rows.list[Math.max(0, Math.min((this.shown[0] + this.shown[1]) >> 1, this.rows.list.length - 1))]
     try {
       if (this.following.value || !middle) {
-        const p = await api.list({ filter: this.filter.value, limit: page, total: true })
+        const p = await api.list({ filter: this.filter.value, limit: page })
         if (generation !== this.generation) return
         const held = this.rows
         held.list = []
@@ -182,7 +183,9 @@ export class Feed {
       this.loading.value = false
       this.failure.value = ''
     } catch (e) {
-      if (generation === this.generation && !(e instanceof api.Problem && e.status === 0)) this.failure.value = String(e instanceof Error ? e.message : e)
+      if (generation !== this.generation) return
+      this.awaiting = true
+      if (!(e instanceof api.Problem && e.status === 0)) this.failure.value = String(e instanceof Error ? e.message : e)
     }
   }
 
@@ -276,8 +279,9 @@ export class Feed {
   }
 
   /** recount asks for the total, a little later and once for many reasons. */
-  private recount(): void {
-    if (this.recounting) return
+  private recount(later = 2000): void {
+    if (this.recounting && later > 0) return
+    clearTimeout(this.recounting)
     this.recounting = setTimeout(() => {
       this.recounting = undefined
       const generation = this.generation
@@ -286,7 +290,7 @@ export class Feed {
         this.rows.recount(p.total)
         this.draw()
       }, () => {})
-    }, 500)
+    }, later)
   }
 
   private async catchUp(from: number, to: number): Promise<void> {

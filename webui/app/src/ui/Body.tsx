@@ -46,8 +46,8 @@ export function Body({ x, side, lead }: { x: Exchange; side: Side; lead: Compone
   const [loaded, setLoaded] = useState<Loaded | undefined>(undefined)
   const [problem, setProblem] = useState('')
   const [progress, setProgress] = useState(-1)
-  // A body that is still coming is read anew as it grows, unless it has become long.
-  const grown = x.state === 'open' ? Math.min(info.size, automatic) : -1
+  // A body that is still coming is read anew as it grows: a short one each time, a longer one when it is longer by a tenth.
+  const grown = x.state !== 'open' ? -1 : info.size < 256 << 10 ? info.size : Math.floor(Math.log2(Math.min(info.size, automatic)) * 8)
 
   useEffect(() => {
     setLoaded(undefined)

@@ -111,7 +111,11 @@ test('characters that reorder or hide text are written out', async () => {
 test('a hostile filter in the address does no harm', async () => {
   await page.goto(`${eaves.ready.console}/#/?filter=${encodeURIComponent(script)}&id=1&tab=%3Cscript%3E`)
   await page.reload()
-  await page.getByRole('grid').or(page.locator('.start')).first().waitFor()
+  // A filter that cannot be read shows everything, and says what is wrong with it.
+  await page.goto(`${eaves.ready.console}/#/?filter=nosuch%3A${encodeURIComponent(script)}`)
+  await page.reload()
+  await page.getByRole('alert').waitFor()
+  await row(page, '/json').waitFor()
   await unharmed()
   await page.goto(`${eaves.ready.console}/#/`)
   await row(page, '/json').waitFor()
