@@ -265,8 +265,17 @@ func (p *pool) fill() error {
 	return nil
 }
 
-// use runs f with a connection of its own.
+// use runs f with a connection of its own. Damage that it meets is told.
 func (p *pool) use(ctx context.Context, f func(c *conn) error) error {
+	err := p.lend(ctx, f)
+	if err != nil && classify(err) == troubleCorrupt {
+		p.damaged(err)
+	}
+	return err
+}
+
+// lend runs f with a connection of its own.
+func (p *pool) lend(ctx context.Context, f func(c *conn) error) error {
 	var c *conn
 	select {
 	case c = <-p.free:
@@ -279,9 +288,6 @@ func (p *pool) use(ctx context.Context, f func(c *conn) error) error {
 	err := f(c)
 	if err != nil && classify(err) == troubleInterrupted && ctx.Err() != nil {
 		err = ctx.Err()
-	}
-	if err != nil && classify(err) == troubleCorrupt {
-		p.damaged(err)
 	}
 	return err
 }

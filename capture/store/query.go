@@ -46,16 +46,25 @@ type Page struct {
 const countFor = 250 * time.Millisecond
 
 // List returns a page of summaries. Total is left out where counting would take long.
-func (s *Store) List(ctx context.Context, q Query) (Page, error) {
-	page, err := s.list(ctx, q, s.index)
-	if err != nil && s.index != nil && !empty(q.Filter) && q.Filter.NeedsBody() && classify(err) == troubleCorrupt {
-		// It may be the index that is damaged; without it nothing is found less, only later.
-		return s.list(ctx, q, nil)
+func (s *Store) List(ctx context.Context, q Query) (page Page, err error) {
+	if s.index != nil && !empty(q.Filter) && q.Filter.NeedsBody() {
+		err = s.pool.lend(ctx, func(c *conn) (err error) {
+			page, err = s.list(ctx, c, q, s.index)
+			return err
+		})
+		if err == nil || classify(err) != troubleCorrupt {
+			return page, err
+		}
+		// It may be the index that is damaged; without it nothing less is found, only later.
 	}
+	err = s.pool.use(ctx, func(c *conn) (err error) {
+		page, err = s.list(ctx, c, q, nil)
+		return err
+	})
 	return page, err
 }
 
-func (s *Store) list(ctx context.Context, q Query, index *textIndex) (Page, error) {
+func (s *Store) list(ctx context.Context, c *conn, q Query, index *textIndex) (Page, error) {
 	limit := q.Limit
 	if limit <= 0 {
 		limit = defaultLimit
@@ -63,57 +72,56 @@ func (s *Store) list(ctx context.Context, q Query, index *textIndex) (Page, erro
 	limit = min(limit, maxLimit)
 	page := Page{Total: -1}
 	now := time.Now()
-	err := s.pool.use(ctx, func(c *conn) error {
-		windows, err := s.windows(ctx, c, q)
+	windows, err := s.windows(ctx, c, q)
+	if err != nil {
+		return page, err
+	}
+	dest := make([]driver.Value, summaryWidth)
+	for lo, hi := range windows {
+		sel := s.selection(q.Filter, index, now, lo, hi)
+		where, args, order := sel.where, sel.args, "x.id DESC"
+		if lo != 0 || hi != math.MaxInt64 {
+			where, args = append(where, "x.id >= ?", "x.id <= ?"), append(args, lo, hi)
+		}
+		switch {
+		case q.ByChange || q.ChangedAfter != 0:
+			where, args, order = append(where, "x.seq > ?"), append(args, q.ChangedAfter), "x.seq"
+		case q.ByID || q.After != 0:
+			where, args, order = append(where, "x.id > ?"), append(args, q.After), "x.id"
+		}
+		if q.Before != 0 {
+			where, args = append(where, "x.id < ?"), append(args, q.Before)
+		}
+		args = append(args, limit-len(page.Exchanges))
+		err := c.each(ctx, "SELECT "+summaryColumns+" FROM "+sel.from+clause(where)+" ORDER BY "+order+" LIMIT ?", named(args), dest, func() error {
+			page.Exchanges = append(page.Exchanges, decodeSummary(dest))
+			return nil
+		})
 		if err != nil {
-			return err
+			return page, err
 		}
-		dest := make([]driver.Value, summaryWidth)
-		for lo, hi := range windows {
-			sel := s.selection(q.Filter, index, now, lo, hi)
-			where, args, order := sel.where, sel.args, "x.id DESC"
-			if lo != 0 || hi != math.MaxInt64 {
-				where, args = append(where, "x.id >= ?", "x.id <= ?"), append(args, lo, hi)
-			}
-			switch {
-			case q.ByChange || q.ChangedAfter != 0:
-				where, args, order = append(where, "x.seq > ?"), append(args, q.ChangedAfter), "x.seq"
-			case q.ByID || q.After != 0:
-				where, args, order = append(where, "x.id > ?"), append(args, q.After), "x.id"
-			}
-			if q.Before != 0 {
-				where, args = append(where, "x.id < ?"), append(args, q.Before)
-			}
-			err := c.each(ctx, "SELECT "+summaryColumns+" FROM "+sel.from+clause(where)+" ORDER BY "+order+" LIMIT ?", named(append(args, limit-len(page.Exchanges))), dest, func() error {
-				page.Exchanges = append(page.Exchanges, decodeSummary(dest))
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			if len(page.Exchanges) == limit {
-				break
-			}
+		if len(page.Exchanges) == limit {
+			break
 		}
-		if !q.Total {
-			return nil
-		}
-		if empty(q.Filter) && s.counted.Load() {
-			page.Total = s.count.Load()
-			return nil
-		}
-		counting, cancel := context.WithTimeout(ctx, countFor)
-		defer cancel()
-		sel := s.selection(q.Filter, index, now, 0, math.MaxInt64)
-		n, err := c.integer(counting, "SELECT count(*) FROM "+sel.from+clause(sel.where), sel.args...)
-		if err == nil {
-			page.Total = n
-		} else if counting.Err() != nil && ctx.Err() == nil {
-			err = nil
-		}
-		return err
-	})
+	}
+	if q.Total {
+		page.Total, err = s.total(ctx, c, s.selection(q.Filter, index, now, 0, math.MaxInt64))
+	}
 	return page, err
+}
+
+// total counts what a selection finds, -1 where that would take long.
+func (s *Store) total(ctx context.Context, c *conn, sel selection) (int64, error) {
+	if len(sel.where) == 0 && s.counted.Load() {
+		return s.count.Load(), nil
+	}
+	counting, cancel := context.WithTimeout(ctx, countFor)
+	defer cancel()
+	n, err := c.integer(counting, "SELECT count(*) FROM "+sel.from+clause(sel.where), sel.args...)
+	if err != nil && counting.Err() != nil && ctx.Err() == nil {
+		return -1, nil
+	}
+	return n, err
 }
 
 // Windows of ids that a search of bodies goes through: a text that is everywhere fills its page from the first one, and

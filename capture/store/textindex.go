@@ -239,6 +239,7 @@ func (x *textIndex) batch(ctx context.Context) (worked bool, err error) {
 		pace.rest()
 	}
 	cursor, rows, whole := from, 0, true
+	var own error // of the index, not of what it reads
 	err = x.store.pool.use(ctx, func(c *conn) error {
 		var dest [9]driver.Value
 		return c.each(ctx, `SELECT x.seq, x.id, x.state, d.req_headers, d.req_file, d.req_body, d.resp_headers, d.resp_file, d.resp_body
@@ -246,8 +247,8 @@ func (x *textIndex) batch(ctx context.Context) (worked bool, err error) {
 			rows++
 			// One that runs is indexed when it has ended, which is another revision.
 			if asString(dest[2]) != "open" {
-				if err := x.add(asInt(dest[1]), dest[3:]); err != nil {
-					return err
+				if own = x.add(asInt(dest[1]), dest[3:]); own != nil {
+					return own
 				}
 			}
 			cursor = asInt(dest[0])
@@ -259,6 +260,10 @@ func (x *textIndex) batch(ctx context.Context) (worked bool, err error) {
 		})
 	})
 	if err != nil {
+		if own == nil {
+			// The other database's trouble is said elsewhere, and is no reason to make this one anew.
+			err = fmt.Errorf("reading what is to be indexed: %v", err)
+		}
 		return false, err
 	}
 	if whole && rows < indexRows {
