@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
 	"eaves/capture"
+	"eaves/capture/hostpattern"
 )
 
 // A client that does not trust the CA is a row that says so, whatever way its TLS library has of leaving.
@@ -133,4 +135,19 @@ func FuzzAlerts(f *testing.F) {
 			t.Errorf("in pieces of %d: %v %v, whole: %v %v", step, pieces.found, pieces.alert, whole.found, whole.alert)
 		}
 	})
+}
+
+// The command that is offered against pinning is one that works: a passthrough rule takes a host pattern.
+func TestPinningHintCanBeTyped(t *testing.T) {
+	for _, host := range []string{"pinned.test", "192.0.2.7", "2001:db8::1"} {
+		_, hint := explainHandshake(&target{host: host}, &hello{}, io.EOF, 2)
+		found := regexp.MustCompile("`eaves rule add passthrough (.+)`").FindStringSubmatch(hint)
+		if found == nil {
+			t.Fatalf("%s: hint %q", host, hint)
+		}
+		p, err := hostpattern.Parse(found[1])
+		if err != nil || !p.Match(host, 443) {
+			t.Errorf("%s: %q: %v", host, found[1], err)
+		}
+	}
 }

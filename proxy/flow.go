@@ -322,8 +322,7 @@ func (f *flow) failed(err error) *http.Response {
 
 // blocked answers for a rule.
 func (f *flow) blocked() *http.Response {
-	return f.own(http.StatusForbidden, &capture.Error{Stage: capture.StageRoute,
-		Message: "blocked by " + f.rule.Name, Hint: "eaves rule list shows the rules, eaves rule remove takes one away"})
+	return f.own(http.StatusForbidden, f.rule.blocked())
 }
 
 // own is an answer that eaves gives itself: a short body naming stage and cause.
@@ -380,6 +379,8 @@ func proxyStatus(s capture.Stage) string {
 		return "http_request_denied"
 	case capture.StageHTTP:
 		return "http_protocol_error"
+	case capture.StageClient:
+		return "http_request_error"
 	}
 	return "proxy_internal_error"
 }

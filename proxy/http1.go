@@ -117,8 +117,8 @@ func (c *clientConn) refuse(head *wire.RequestHead, err error, start time.Time) 
 	f.failure = &capture.Error{Stage: capture.StageClient, Message: "the request was refused: " + pe.Error(),
 		Hint: "a request that two readers can take in different ways is not sent on (RFC 9112, 11.2)"}
 	if len(pe.Head) > 0 {
+		// Not as a body, which it is not: a body is exported with its secrets, and sent again.
 		f.rec.Update(func(x *capture.Exchange) { x.Request.HeadersSize = int64(len(pe.Head)) })
-		f.rec.Body(capture.SideRequest, pe.Head)
 	}
 	w := &response1{c: c, f: f, header: make(http.Header), closing: true}
 	f.client = w
@@ -160,7 +160,10 @@ func (c *clientConn) flow(head *wire.RequestHead, start time.Time) *flow {
 // urlOf is what is recorded as URL for a target inside the tunnel, or of the proxy itself.
 func (c *clientConn) urlOf(target string) string {
 	if !strings.HasPrefix(target, "/") && strings.Contains(target, "://") {
-		return target
+		if c.target == nil {
+			return target
+		}
+		target = rawTarget(target) // in a tunnel it goes to the tunnel's end, whatever it names
 	}
 	if c.target == nil {
 		return "http://" + c.tcp.LocalAddr().String() + target
@@ -181,6 +184,7 @@ func (c *clientConn) serveRequest(head *wire.RequestHead, framing wire.Framing, 
 		// A request to the proxy as to a web server.
 		f.scheme, f.host, f.url = "http", "", c.urlOf(head.Target)
 	} else if err := f.locate(head, c); err != nil {
+		f.cancel() // refuse begins a flow of its own
 		c.refuse(head, &wire.ParseError{Status: http.StatusBadRequest, Reason: err.Error()}, start)
 		return false
 	}

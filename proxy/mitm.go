@@ -116,6 +116,8 @@ func (c *clientConn) serveTLS(t *target, start time.Time) {
 		}
 	}
 	t.scheme = "https"
+	// A session that is resumed asks for no certificate, which is where the name is noted otherwise.
+	t.serverName = strings.ToLower(strings.TrimSuffix(s.ServerName, "."))
 	c.tls = &capture.ClientTLS{Version: tls.VersionName(s.Version), CipherSuite: tls.CipherSuiteName(s.CipherSuite),
 		ALPN: s.NegotiatedProtocol, ServerName: s.ServerName}
 	if s.NegotiatedProtocol == "h2" {
@@ -222,7 +224,7 @@ func explainHandshake(t *target, h *hello, err error, failures int) (message, hi
 	if distrust || strings.HasPrefix(text, "remote error") {
 		hint = "install the CA in the client: `eaves ca install` here, http://" + Host + "/ on other devices"
 		if failures >= 2 {
-			hint = fmt.Sprintf("the client may pin its certificates: `eaves rule add passthrough 'host:%s'` passes it through without interception", t.host)
+			hint = fmt.Sprintf("the client may pin its certificates: `eaves rule add passthrough %s` passes it through without interception", t.host)
 		}
 	}
 	return message, hint

@@ -273,3 +273,21 @@ func TestUploadIsStreamed(t *testing.T) {
 		})
 	}
 }
+
+// The head of a refused request is not recorded as its body: bodies are exported as they are, and sent again.
+func TestRefusedHeadIsNoBody(t *testing.T) {
+	r := start(t, nil)
+	for _, line := range []string{"Content-Length: 3\r\nTransfer-Encoding: chunked", "Bad Header : x"} {
+		c := r.dial()
+		io.WriteString(c, "GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nAuthorization: Bearer hush\r\n"+line+"\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || resp.StatusCode != http.StatusBadRequest {
+			t.Fatalf("%s: got %v, %v", line, resp, err)
+		}
+	}
+	for _, k := range r.mem.finished(t, 2) {
+		if len(k.req) > 0 || k.x.Request.HeadersSize <= 0 {
+			t.Errorf("recorded body %q, head of %d bytes", k.req, k.x.Request.HeadersSize)
+		}
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 
 	"eaves/capture"
@@ -17,6 +16,10 @@ type ReplayRequest struct {
 	Method string
 	// URL is absolute: http or https.
 	URL string
+	// Target is the request-target where it cannot be told from URL: "*".
+	Target string
+	// ServerName is what the origin's TLS is asked for, where that is not URL's host.
+	ServerName string
 	// Header is sent as it is, in order, hop-by-hop fields aside. A Host field names another host than URL's.
 	Header capture.Header
 	// HTTPVersion is what the request was sent with: "HTTP/2" offers HTTP/2 to the origin.
@@ -82,11 +85,11 @@ func (p *Proxy) Replay(ctx context.Context, req ReplayRequest, done func()) (int
 
 // replayFlow makes a flow of a request that no connection brought.
 func (p *Proxy) replayFlow(req ReplayRequest) (*flow, error) {
-	u, err := url.Parse(req.URL)
-	if err != nil {
-		return nil, fmt.Errorf("the URL is invalid: %w", err)
+	scheme, authority, ok := urlAuthority(req.URL)
+	if !ok {
+		return nil, fmt.Errorf("the URL %q has no host, or something that no request line can have", req.URL)
 	}
-	scheme, def := strings.ToLower(u.Scheme), 80
+	def := 80
 	switch scheme {
 	case "http":
 	case "https":
@@ -94,7 +97,7 @@ func (p *Proxy) replayFlow(req ReplayRequest) (*flow, error) {
 	default:
 		return nil, fmt.Errorf("the URL %q is neither http nor https", req.URL)
 	}
-	host, port, err := splitAuthority(u.Host, def)
+	host, port, err := splitAuthority(authority, def)
 	if err != nil {
 		return nil, fmt.Errorf("the URL %q: %w", req.URL, err)
 	}
@@ -105,8 +108,11 @@ func (p *Proxy) replayFlow(req ReplayRequest) (*flow, error) {
 	}
 	f.client = discardClient{}
 	f.method, f.scheme, f.host, f.port = req.Method, scheme, host, port
-	f.authority = u.Host
+	f.authority, f.name = authority, req.ServerName
 	f.target = rawTarget(req.URL)
+	if req.Target == "*" {
+		f.target = req.Target
+	}
 	f.url = req.URL
 	f.proto = "HTTP/1.1"
 	if req.HTTPVersion == "HTTP/2" || req.HTTPVersion == "HTTP/2.0" {
@@ -148,6 +154,20 @@ func (p *Proxy) replayFlow(req ReplayRequest) (*flow, error) {
 		return nil, fmt.Errorf("%q is no method", f.method)
 	}
 	return f, nil
+}
+
+// urlAuthority takes the scheme, in lower case, and the authority without userinfo from an absolute URL. The rest is not
+// looked at: what a client sent as it is, broken escapes included, is sent again as it was.
+func urlAuthority(s string) (scheme, authority string, ok bool) {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		rest = rest[i+1:]
+	}
+	control := strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0
+	return strings.ToLower(scheme), rest, ok && rest != "" && !control && !strings.Contains(rest, " ")
 }
 
 // rawTarget is the part of an absolute URL that is sent as request-target: as it was written, but for the fragment.

@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -76,3 +78,42 @@ type closer func()
 
 func (closer) Read([]byte) (int, error) { return 0, io.EOF }
 func (c closer) Close() error           { c(); return nil }
+
+// What was sent is sent again as it was, also what no URL could say.
+func TestReplayKeepsTheTarget(t *testing.T) {
+	r := start(t, nil)
+	lines := make(chan string, 1)
+	addr := tcpOrigin(t, func(c net.Conn) {
+		line, _ := bufio.NewReader(c).ReadString('\n')
+		io.WriteString(c, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+		lines <- strings.TrimSpace(line)
+	})
+	for want, req := range map[string]ReplayRequest{
+		"GET /a%zz?b=%q HTTP/1.1": {Method: "GET", URL: "http://user:word@" + addr + "/a%zz?b=%q"},
+		"OPTIONS * HTTP/1.1":      {Method: "OPTIONS", URL: "http://" + addr + "/", Target: "*"},
+	} {
+		done := make(chan struct{})
+		if _, err := r.p.Replay(context.Background(), req, func() { close(done) }); err != nil {
+			t.Errorf("%s: %v", want, err)
+			continue
+		}
+		within(t, done, "the replay")
+		if got := <-lines; got != want {
+			t.Errorf("sent %q, want %q", got, want)
+		}
+	}
+}
+
+// An origin that was reached by its address, under a name, is asked under that name again.
+func TestReplayAsksForTheSameServerName(t *testing.T) {
+	r := start(t, nil)
+	o := r.origin(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { io.WriteString(w, q.TLS.ServerName) }), true, false)
+	done := make(chan struct{})
+	if _, err := r.p.Replay(context.Background(), ReplayRequest{Method: "GET", URL: o.URL + "/", ServerName: "example.com"}, func() { close(done) }); err != nil {
+		t.Fatal(err)
+	}
+	within(t, done, "the replay")
+	if k := r.mem.finished(t, 1)[0]; string(k.resp) != "example.com" {
+		t.Fatalf("asked for %q", k.resp)
+	}
+}

@@ -20,13 +20,20 @@ func firstMatch(rules []Rule, x *capture.Exchange, wanted func(Action) bool) *Ru
 	return nil
 }
 
-// passthrough is the rule that leaves a tunnel alone, or nil. Its filter sees the tunnel: no request is known yet.
-func (p *Proxy) passthrough(t *target, remote string) *Rule {
+// tunnelRule is the rule that decides about a tunnel as such, or nil: one that leaves it alone, or one that blocks what
+// would be passed through. Its filter sees the tunnel: no request is known yet.
+func (p *Proxy) tunnelRule(t *target, remote string) *Rule {
 	rules := p.cfg.Rules()
 	if len(rules) == 0 {
 		return nil
 	}
-	return firstMatch(rules, tunnelExchange(t, remote, time.Now()), func(a Action) bool { return a == ActionPassthrough })
+	return firstMatch(rules, tunnelExchange(t, remote, time.Now()), func(a Action) bool { return a == ActionPassthrough || a == ActionBlock })
+}
+
+// blocked is what a rule's block is as an error.
+func (r *Rule) blocked() *capture.Error {
+	return &capture.Error{Stage: capture.StageRoute, Message: "blocked by " + r.Name,
+		Hint: "eaves rule list shows the rules, eaves rule remove takes one away"}
 }
 
 // tunnelExchange is a tunnel as an exchange.

@@ -28,7 +28,8 @@ func (c *clientConn) tunnel(t *target) {
 			c.refuseTunnel(t, start, &upstream.Error{Stage: capture.StageRoute, Message: "the tunnel leads to eaves itself"})
 			return
 		}
-		if rule := c.p.passthrough(t, c.remote); rule != nil {
+		// A block is for the requests in the tunnel, each by its own, or for bytes that are none.
+		if rule := c.p.tunnelRule(t, c.remote); rule != nil && rule.Action == ActionPassthrough {
 			c.pass(t, start, false, true, rule, nil)
 			return
 		}
@@ -130,10 +131,17 @@ func (c *clientConn) listen(t *target, start time.Time, inTLS bool) (protocol, b
 	defer stop()
 	p := sniff(c.Conn, c.br, sniffWait)
 	if p == speaksNothing && t.host != Host {
+		if block := c.p.tunnelRule(t, c.remote); block != nil && block.Action == ActionBlock {
+			return sniff(c.Conn, c.br, 0), true // its server is not asked for the first word
+		}
 		return c.firstWord(t, start, inTLS)
 	}
 	return p, true
 }
+
+// deadWait is how long a client may stay silent in a tunnel whose server cannot be reached: one that speaks HTTP after all is
+// answered with what failed, one that waits for the server's first word would wait for ever.
+const deadWait = 2 * time.Second
 
 // firstWord asks both sides when the client is silent: browsers open tunnels ahead of need, and of some protocols the
 // server speaks first. It returns what the client speaks in the end, or false when the tunnel has been served.
@@ -151,6 +159,9 @@ func (c *clientConn) firstWord(t *target, start time.Time, inTLS bool) (protocol
 	go func() {
 		nc, err := c.dialTunnel(ctx, t, inTLS, receipt)
 		if err != nil {
+			if ctx.Err() == nil {
+				c.Conn.SetReadDeadline(time.Now().Add(deadWait))
+			}
 			server <- dialled{nil, err}
 			return
 		}
@@ -181,7 +192,8 @@ func (c *clientConn) firstWord(t *target, start time.Time, inTLS bool) (protocol
 	d := <-server
 	c.Conn.SetReadDeadline(time.Time{})
 	if d.nc == nil {
-		return speaksNoMore, true
+		c.recordFailure(t, start, receipt, d.err)
+		return 0, false
 	}
 	c.relayTunnel(t, start, d.nc, receipt, nil)
 	return 0, false
@@ -198,6 +210,10 @@ func (c *clientConn) dialTunnel(ctx context.Context, t *target, inTLS bool, rece
 // pass passes a tunnel through untouched. With promise the client still waits for its answer to the CONNECT. saved are
 // bytes that were read from the client already.
 func (c *clientConn) pass(t *target, start time.Time, inTLS, promise bool, rule *Rule, saved []byte) {
+	if block := c.p.tunnelRule(t, c.remote); block != nil && block.Action == ActionBlock {
+		c.blockTunnel(t, start, block)
+		return
+	}
 	receipt := new(upstream.Receipt)
 	nc, err := c.dialTunnel(c.p.quit, t, inTLS, receipt)
 	if err != nil {
@@ -205,15 +221,7 @@ func (c *clientConn) pass(t *target, start time.Time, inTLS, promise bool, rule 
 			c.refuseTunnel(t, start, err)
 			return
 		}
-		x := tunnelExchange(t, c.remote, start)
-		rec := c.p.tunnelRecorder(x).Begin(x)
-		rec.Finish(func(x *capture.Exchange) {
-			facts := receipt.Snapshot()
-			x.Timings, x.TLS, x.Route = facts.Timings, facts.TLS, facts.Route
-			x.State, x.Error = capture.StateFailed, captured(err)
-			x.Time = capture.Milliseconds(time.Since(start))
-			x.ClientTLS = c.tls
-		})
+		c.recordFailure(t, start, receipt, err)
 		return
 	}
 	if promise && !c.accept(t) {
@@ -227,6 +235,30 @@ func (c *clientConn) pass(t *target, start time.Time, inTLS, promise bool, rule 
 		}
 	}
 	c.relayTunnel(t, start, nc, receipt, rule)
+}
+
+// recordFailure records a tunnel whose server cannot be reached, when its client can no more be told.
+func (c *clientConn) recordFailure(t *target, start time.Time, receipt *upstream.Receipt, err error) {
+	x := tunnelExchange(t, c.remote, start)
+	rec := c.p.tunnelRecorder(x).Begin(x)
+	rec.Finish(func(x *capture.Exchange) {
+		facts := receipt.Snapshot()
+		x.Timings, x.TLS, x.Route = facts.Timings, facts.TLS, facts.Route
+		x.State, x.Error = capture.StateFailed, captured(err)
+		x.Time = capture.Milliseconds(time.Since(start))
+		x.ClientTLS = c.tls
+	})
+}
+
+// blockTunnel records a tunnel that a rule does not let through; its client was promised it already.
+func (c *clientConn) blockTunnel(t *target, start time.Time, rule *Rule) {
+	x := tunnelExchange(t, c.remote, start)
+	rec := c.p.tunnelRecorder(x).Begin(x)
+	rec.Finish(func(x *capture.Exchange) {
+		x.State, x.Error, x.AnsweredBy = capture.StateFailed, rule.blocked(), capture.AnsweredByEaves
+		x.Time = capture.Milliseconds(time.Since(start))
+		x.ClientTLS = c.tls
+	})
 }
 
 // halfOpenTimeout is how long a tunnel may stay silent once one side has ended its half.

@@ -335,3 +335,101 @@ func TestShutdownDoesNotWaitForTunnels(t *testing.T) {
 		t.Fatalf("recorded %+v %+v", x, x.Error)
 	}
 }
+
+// A client that resumes its TLS session asks the origin by the same name as before.
+func TestResumedSessionKeepsItsServerName(t *testing.T) {
+	r := start(t, nil)
+	names := make(chan string, 2)
+	o := r.origin(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) { names <- q.TLS.ServerName }), true, false)
+	sessions := tls.NewLRUClientSessionCache(1)
+	for _, resumed := range []bool{false, true} {
+		c, _ := r.connect(o.Listener.Addr().String(), "")
+		tc := tls.Client(c, &tls.Config{ServerName: "example.com", RootCAs: r.leaves, ClientSessionCache: sessions})
+		io.WriteString(tc, "GET / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n")
+		if _, err := io.ReadAll(tc); err != nil {
+			t.Fatal(err)
+		}
+		if got := tc.ConnectionState().DidResume; got != resumed {
+			t.Fatalf("resumed: %v, want %v", got, resumed)
+		}
+		if got := <-names; got != "example.com" {
+			t.Errorf("resumed %v: the origin was asked for %q", resumed, got)
+		}
+	}
+}
+
+// A client that waits for its server's first word, of a server that cannot be reached, is not left waiting, and is a row.
+func TestSilentClientOfADeadHostIsTold(t *testing.T) {
+	r := start(t, nil)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	c, br := r.connect(addr, "")
+	if _, err := br.ReadByte(); err != io.EOF {
+		t.Errorf("the tunnel's end: %v", err)
+	}
+	c.Close()
+	x := r.mem.finished(t, 1)[0].x
+	if x.Kind != capture.KindTunnel || x.State != capture.StateFailed || x.Error == nil || x.Error.Stage != capture.StageConnect {
+		t.Errorf("recorded %+v, %+v", x, x.Error)
+	}
+}
+
+// What a rule blocks does not reach its host as bytes either, also where a later rule would pass them through.
+func TestBlockedHostGetsNoBytes(t *testing.T) {
+	f, err := filter.Parse("host:127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, pass := Rule{Name: "rule 1", Filter: f, Action: ActionBlock}, Rule{Name: "rule 2", Filter: f, Action: ActionPassthrough}
+	for name, rules := range map[string][]Rule{"alone": {block}, "before passthrough": {block, pass}} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, func(c *Config) { c.Rules = func() []Rule { return rules } })
+			reached := make(chan struct{}, 1)
+			addr := tcpOrigin(t, func(net.Conn) { reached <- struct{}{} })
+			c, br := r.connect(addr, "SSH-2.0-test\r\n")
+			if _, err := br.ReadByte(); err == nil {
+				t.Error("the tunnel was answered")
+			}
+			c.Close()
+			x := r.mem.finished(t, 1)[0].x
+			if x.Kind != capture.KindTunnel || x.Error == nil || x.Error.Message != "blocked by rule 1" {
+				t.Errorf("recorded %+v, %+v", x, x.Error)
+			}
+			select {
+			case <-reached:
+				t.Error("the host was reached")
+			default:
+			}
+		})
+	}
+}
+
+// A request in a tunnel goes to the tunnel's end whatever host its absolute target names: that is what is recorded, and what
+// rules see.
+func TestAbsoluteTargetInATunnel(t *testing.T) {
+	f, err := filter.Parse("host:127.0.0.1 path:/blocked")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, func(c *Config) {
+		c.Rules = func() []Rule { return []Rule{{Name: "rule 1", Filter: f, Action: ActionBlock}} }
+	})
+	addr := r.origin(http.NotFoundHandler(), false, false).Listener.Addr().String()
+	for path, want := range map[string]int{"/free": http.StatusNotFound, "/blocked": http.StatusForbidden} {
+		c, br := r.connect(addr, "GET http://other.test"+path+"?q HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n")
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil || resp.StatusCode != want {
+			t.Errorf("%s: got %v, %v", path, resp, err)
+		}
+		c.Close()
+	}
+	for _, k := range r.mem.finished(t, 2) {
+		if !strings.HasPrefix(k.x.Request.URL, "http://"+addr+"/") {
+			t.Errorf("recorded %s", k.x.Request.URL)
+		}
+	}
+}

@@ -146,6 +146,8 @@ type Outgoing struct {
 	Method, URL string
 	// Target is the request-target where it cannot be told from URL.
 	Target string
+	// ServerName is what the origin's TLS was asked for; "" for URL's host.
+	ServerName string
 	// HTTPVersion is what the request was first sent with; "" where it was composed.
 	HTTPVersion string
 	Header      capture.Header

@@ -44,6 +44,9 @@ func (v *overrides) apply(o *Outgoing) error {
 			return bad("url", "the URL names no host")
 		}
 		u.Fragment, u.RawFragment = "", ""
+		if was, err := url.Parse(o.URL); err != nil || was.Host != u.Host || was.Scheme != u.Scheme {
+			o.ServerName = "" // it was the other host's
+		}
 		o.URL, o.Target = u.String(), ""
 	}
 	if v.Headers != nil {
@@ -114,6 +117,9 @@ func (s *Server) replay(w http.ResponseWriter, r *request) error {
 	}
 	o := Outgoing{ReplayOf: id, Method: x.Request.Method, URL: x.Request.URL, Target: x.Request.Target, HTTPVersion: x.Request.HTTPVersion,
 		Header: x.Request.Header, Trailer: x.Request.Trailer}
+	if x.TLS != nil {
+		o.ServerName = x.TLS.ServerName
+	}
 	if !edited {
 		body, err := s.cfg.Store.Body(r.Context(), id, capture.SideRequest)
 		if err != nil {

@@ -26,7 +26,7 @@ func (s sender) Send(ctx context.Context, o webui.Outgoing) (int64, error) {
 		header = without(header, "Content-Length", "Transfer-Encoding", "Trailer")
 	}
 	return s.p.Replay(ctx, proxy.ReplayRequest{
-		Method: o.Method, URL: o.URL, Header: header, HTTPVersion: o.HTTPVersion,
+		Method: o.Method, URL: o.URL, Target: o.Target, ServerName: o.ServerName, Header: header, HTTPVersion: o.HTTPVersion,
 		Body: o.Body, Length: o.Size, Trailer: o.Trailer, ReplayOf: o.ReplayOf,
 	}, nil)
 }
