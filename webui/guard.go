@@ -2,6 +2,7 @@ package webui
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 )
 
 // guard decides who may ask anything at all. Its questions come in this order, because each is only meaningful once the
@@ -19,8 +21,11 @@ type guard struct {
 	cookie  [sha256.Size]byte
 	session string
 
-	mu    sync.RWMutex
-	hosts map[string]bool
+	mu sync.RWMutex
+	// ticket opens the console once, until its time is up. The zero digest is that of none.
+	ticket      [sha256.Size]byte
+	ticketUntil time.Time
+	hosts       map[string]bool
 	// any holds the ports of listeners on every interface: there, the address a connection came to is a name of ours too.
 	any map[string]bool
 }
@@ -110,7 +115,7 @@ func (g *guard) authenticate(w http.ResponseWriter, r *http.Request) *problem {
 	if r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		// The token leaves the address bar, and with it the history, at once.
 		if q := r.URL.Query(); q.Has("token") {
-			if !g.equal(q.Get("token"), g.token) {
+			if !g.equal(q.Get("token"), g.token) && !g.take(q.Get("token")) {
 				return &problem{Status: http.StatusUnauthorized, Detail: "this token is not the console's; eaves makes a new one at each start"}
 			}
 			q.Del("token")
@@ -130,6 +135,29 @@ func (g *guard) authenticate(w http.ResponseWriter, r *http.Request) *problem {
 		}
 	}
 	return &problem{Status: http.StatusUnauthorized, Detail: "open the console with the address that eaves printed: it carries the token"}
+}
+
+// ticketTime is how long a browser has to come with its ticket.
+const ticketTime = time.Minute
+
+// issue makes a ticket, which takes the place of one that was not used.
+func (g *guard) issue() string {
+	ticket := rand.Text()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ticket, g.ticketUntil = digest(ticket), time.Now().Add(ticketTime)
+	return ticket
+}
+
+// take says whether a ticket is good, and uses it up.
+func (g *guard) take(ticket string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !time.Now().Before(g.ticketUntil) || !g.equal(ticket, g.ticket) {
+		return false
+	}
+	g.ticketUntil = time.Time{}
+	return true
 }
 
 // equal compares a secret in constant time. The zero digest is that of no secret.

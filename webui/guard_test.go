@@ -262,3 +262,32 @@ func TestGuardOnEveryInterface(t *testing.T) {
 		}
 	}
 }
+
+// A ticket opens the console once, for as long as nobody else has used it.
+func TestTicketOpensOnce(t *testing.T) {
+	g := newGuard("token", []string{"console.test:1"})
+	enter := func(ticket string) (cookies int, refused bool) {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "http://console.test:1/?token="+ticket, nil)
+		refused = g.check(w, r) != nil
+		return len(w.Result().Cookies()), refused
+	}
+	if _, refused := enter(""); !refused {
+		t.Error("no ticket opens")
+	}
+	first, second := g.issue(), g.issue()
+	if _, refused := enter(first); !refused {
+		t.Error("a ticket that was replaced opens")
+	}
+	if cookies, refused := enter(second); refused || cookies != 1 {
+		t.Errorf("a good one: %d cookies, refused %v", cookies, refused)
+	}
+	if _, refused := enter(second); !refused {
+		t.Error("it opens twice")
+	}
+	late := g.issue()
+	g.ticketUntil = time.Now()
+	if _, refused := enter(late); !refused {
+		t.Error("it opens when its time is up")
+	}
+}

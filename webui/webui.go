@@ -167,6 +167,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return fmt.Errorf("serving the console on %v: %w", ln.Addr(), err)
 }
 
+// Ticket opens the console as the token does, in /?token=, but once and within a minute only: for places that others can
+// read, such as a browser's command line.
+func (s *Server) Ticket() string { return s.guard.issue() }
+
 // Shutdown says good-bye to the consoles and waits for answers under way, until ctx is done; then it cuts them.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()

@@ -39,7 +39,7 @@ func Run(ctx context.Context, cfg *config.Config, out io.Writer, log func(string
 	}
 	a.banner(out, log)
 	if cfg.Open {
-		if err := openBrowser(a.ConsoleURL()); err != nil {
+		if err := openBrowser(a.consoleURL() + "/?token=" + a.core.console.Ticket()); err != nil {
 			log("opening the console in a browser: " + err.Error())
 		}
 	}
