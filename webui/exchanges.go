@@ -73,7 +73,7 @@ func (s *Server) list(w http.ResponseWriter, r *request) error {
 	if out.Exchanges == nil {
 		out.Exchanges = []*capture.Exchange{}
 	}
-	if q.Total {
+	if q.Total && got.Total >= 0 { // else counting would have taken too long
 		out.Total = &got.Total
 	}
 	return writeJSON(w, r, http.StatusOK, out)

@@ -111,3 +111,13 @@ func TestImport(t *testing.T) {
 		t.Errorf("%s", pr.Detail)
 	}
 }
+
+// A total that was not counted is left out: a number below 0 is none.
+func TestListWithoutATotal(t *testing.T) {
+	l := newLab(t)
+	l.store.put(sample(1))
+	l.store.uncounted = true
+	if a := l.ask("GET", "/api/v1/exchanges?total=true&filter=host:a.test", ""); a.StatusCode != 200 || bytes.Contains(a.body, []byte(`"total"`)) {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
