@@ -21,8 +21,8 @@ import (
 )
 
 // grace is how long exchanges under way may take to finish after the signal to stop. The contract allows five seconds for
-// all of stopping; the rest is for committing.
-const grace = 4 * time.Second
+// all of stopping; the rest is for committing, on a busy machine too.
+const grace = 3500 * time.Millisecond
 
 // Run runs proxy and console until a signal or the end of ctx, and prints where they are to out.
 func Run(ctx context.Context, cfg *config.Config, out io.Writer, log func(string)) error {
