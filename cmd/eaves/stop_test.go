@@ -90,6 +90,11 @@ func TestStopCutsWhatLasts(t *testing.T) {
 
 func TestASecondSignalStopsAtOnce(t *testing.T) {
 	s := underWay(t, "/events?n=1000000")
+	for limit := time.Now().Add(deadline); len(s.rows(t, "")) == 0; <-time.After(20 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("a lasting exchange is not written while it lasts")
+		}
+	}
 	if err := s.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
