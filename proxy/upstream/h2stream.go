@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"eaves/capture"
+	"eaves/proxy/h2"
 	"eaves/proxy/wire"
 )
 
@@ -46,7 +47,7 @@ type h2stream struct {
 	// informalSize is how large those of them are that were informational.
 	informalSize int
 	answered     bool // the final head has come
-	data         buffer
+	data         h2.Buffer
 	trailer      wire.Fields
 	err          error // why nothing more comes; io.EOF: the end
 	clientIs     error
@@ -202,7 +203,7 @@ func (s *h2stream) gotData(f *http2.DataFrame) int64 {
 		return 0
 	}
 	data := f.Data()
-	s.data.write(data)
+	s.data.Write(data)
 	s.ending(f.StreamEnded())
 	return int64(len(data))
 }
@@ -305,12 +306,12 @@ func (s *h2stream) trailers() wire.Fields {
 // Read reads the answer's body. Where it is cut the error is an *Error.
 func (s *h2stream) Read(p []byte) (int, error) {
 	s.mu.Lock()
-	for s.data.empty() && s.err == nil && len(p) > 0 {
+	for s.data.Len() == 0 && s.err == nil && len(p) > 0 {
 		s.cond.Wait()
 	}
-	n := s.data.read(p)
+	n := s.data.Read(p)
 	var err error
-	if s.data.empty() {
+	if s.data.Len() == 0 {
 		err = s.err
 	}
 	s.mu.Unlock()
@@ -374,8 +375,8 @@ func (s *h2stream) WriteTo(w io.Writer) (total int64, err error) {
 func (s *h2stream) Close() error {
 	s.mu.Lock()
 	whole := s.err == io.EOF
-	held := s.data.size
-	s.data = buffer{}
+	held := s.data.Len()
+	s.data.Free()
 	if s.err == nil {
 		s.err = errGone
 	}
@@ -401,51 +402,4 @@ func (s *h2stream) stopIfDone() {
 	if done {
 		s.stop()
 	}
-}
-
-// buffer holds what has come of a body and was not read yet. Its pieces come from a pool.
-type buffer struct {
-	pieces []*[copySize]byte
-	from   int // of the first piece
-	to     int // of the last piece
-	size   int
-}
-
-func (b *buffer) empty() bool { return b.size == 0 }
-
-func (b *buffer) write(p []byte) {
-	b.size += len(p)
-	for len(p) > 0 {
-		if len(b.pieces) == 0 || b.to == copySize {
-			b.pieces = append(b.pieces, pieces.Get().(*[copySize]byte))
-			b.to = 0
-		}
-		n := copy(b.pieces[len(b.pieces)-1][b.to:], p)
-		b.to += n
-		p = p[n:]
-	}
-}
-
-func (b *buffer) read(p []byte) (total int) {
-	for len(p) > 0 && b.size > 0 {
-		end := copySize
-		if len(b.pieces) == 1 {
-			end = b.to
-		}
-		n := copy(p, b.pieces[0][b.from:end])
-		p = p[n:]
-		b.from += n
-		b.size -= n
-		total += n
-		if b.from == end {
-			pieces.Put(b.pieces[0])
-			b.pieces[0] = nil
-			b.pieces = b.pieces[1:]
-			b.from = 0
-			if len(b.pieces) == 0 {
-				b.to = 0
-			}
-		}
-	}
-	return total
 }
