@@ -34,9 +34,10 @@ async function problem(answer: Response): Promise<Problem> {
   let text = `${answer.status} ${answer.statusText}`
   let column: number | undefined
   try {
-    const p = (await answer.json()) as { title?: string; detail?: string; column?: number }
+    const p = (await answer.json()) as { title?: string; detail?: string; hint?: string; column?: number }
     text = p.detail || p.title || text
     column = p.column ?? columnOf(text)
+    if (p.hint) text += ` (${p.hint})`
   } catch {
     // Not a problem document: the status line has to do.
   }

@@ -36,9 +36,22 @@ export function App() {
 
 const key = 'eaves.split'
 
+// A browser that keeps nothing for this page refuses its storage: the width is then not remembered.
 function stored(): number {
-  const n = Number(localStorage.getItem(key))
-  return n >= 20 && n <= 80 ? n : 45
+  try {
+    const n = Number(localStorage.getItem(key))
+    return n >= 20 && n <= 80 ? n : 45
+  } catch {
+    return 45
+  }
+}
+
+function store(n: number): void {
+  try {
+    localStorage.setItem(key, String(n))
+  } catch {
+    // As above.
+  }
 }
 
 /** Traffic is the list, with the selected exchange beside it; on a narrow screen, over it. */
@@ -54,7 +67,7 @@ function Traffic() {
   const resize = (percent: number) => {
     const n = Math.max(20, Math.min(80, Math.round(percent * 10) / 10))
     setSplit(n)
-    localStorage.setItem(key, String(n))
+    store(n)
   }
   return (
     <main class={open ? 'traffic with-detail' : 'traffic'} ref={main}>

@@ -2,9 +2,10 @@
 
 import { useEffect, useState } from 'preact/hooks'
 import * as api from '../api/client.ts'
-import type { Field, Overrides } from '../api/types.ts'
+import type { Overrides } from '../api/types.ts'
 import { isText } from '../lib/content.ts'
 import { size } from '../lib/format.ts'
+import { headerLines, parseHeaders } from '../lib/headers.ts'
 import { message, type Draft } from '../model/console.ts'
 import { useConsole } from './context.ts'
 import { Dialog } from './dialogs.tsx'
@@ -15,27 +16,13 @@ const editable = 512 << 10
 /** A body as the form has it: text to edit, or bytes that are sent as they were. */
 type Content = { kind: 'text'; was: string } | { kind: 'kept'; size: number; why: string } | { kind: 'loading' }
 
-export function parseHeaders(text: string, was: Field[]): { name: string; value: string; raw?: string }[] {
-  const left = [...was]
-  return text.split('\n').map((line) => line.replace(/\r$/, '')).filter((line) => line.trim() !== '').map((line, i) => {
-    const colon = line.indexOf(':', line.startsWith(':') ? 1 : 0)
-    if (colon <= 0) throw new Error(`Line ${i + 1} of the headers has no colon: ${line}`)
-    const name = line.slice(0, colon)
-    const value = line.slice(colon + 1).trim()
-    // A value that is not UTF-8 and was not touched keeps its bytes.
-    const at = left.findIndex((f) => f.name === name && f.value === value)
-    const raw = at >= 0 ? left.splice(at, 1)[0]!.raw : undefined
-    return raw ? { name, value, raw } : { name, value }
-  })
-}
-
 export function Compose({ draft }: { draft: Draft }) {
   const app = useConsole()
   const of = draft.of
   const was = (of?.request.headers ?? []).filter((f) => !f.name.startsWith(':'))
   const [method, setMethod] = useState(of?.request.method ?? 'GET')
   const [url, setUrl] = useState(of?.request.url ?? 'https://')
-  const [headers, setHeaders] = useState(() => (of ? was.map((f) => `${f.name}: ${f.value}`).join('\n') : 'Accept: */*\nUser-Agent: eaves'))
+  const [headers, setHeaders] = useState(() => (of ? headerLines(was) : 'Accept: */*\nUser-Agent: eaves'))
   const [content, setContent] = useState<Content>(of && of.request.bodySize !== 0 ? { kind: 'loading' } : { kind: 'text', was: '' })
   const [body, setBody] = useState('')
   const [problem, setProblem] = useState('')

@@ -9,6 +9,7 @@ import { tabs, type Tab } from '../model/location.ts'
 import { Body, bodyInfo } from './Body.tsx'
 import { useConsole } from './context.ts'
 import { HeadersTab } from './Headers.tsx'
+import { grid } from './keys.ts'
 import { Back, Close, Copy, Edit, outcomeName, Replay, Sign, Star, Trash } from './icons.tsx'
 import { Messages } from './Messages.tsx'
 import { Overview } from './Overview.tsx'
@@ -23,10 +24,10 @@ export function Detail() {
   const id = app.selected.value
   const x = app.detail.value
   const problem = app.detailProblem.value
-  if (id === undefined) return null
   const here = x && x.id === id ? x : undefined
+  useFocus()
   return (
-    <section class="detail" aria-label={`Exchange ${id}`} id="detail">
+    <section class="detail" aria-label={`Exchange ${id ?? ''}`} id="detail">
       {here ? <Loaded x={here} /> : (
         <>
           <header class="title"><BackButton /><h2>#{id}</h2><span class="grow" /><CloseButton /></header>
@@ -35,6 +36,17 @@ export function Detail() {
       )}
     </section>
   )
+}
+
+/** useFocus moves the focus into the pane where it covers the list, and back to the list when it goes. */
+function useFocus(): void {
+  useEffect(() => {
+    if (window.matchMedia('(max-width: 800px)').matches) document.querySelector<HTMLElement>('#detail .back')?.focus()
+    return () => {
+      const lost = document.activeElement === document.body || document.activeElement?.closest('#detail')
+      if (lost) setTimeout(() => grid()?.focus({ preventScroll: true }))
+    }
+  }, [])
 }
 
 function BackButton() {

@@ -34,7 +34,7 @@ export function Empty() {
         </li>
         <li>
           <h3>With any device or program</h3>
-          <p>Set its HTTP proxy to <code>{proxy}</code>, then open <a href="http://eaves.test/" rel="noreferrer" target="_blank">http://eaves.test/</a> on it: the page gives it the certificate and says whether it works.</p>
+          <p>Set its HTTP proxy to <code>{proxy}</code>, then open <a href="http://eaves.test/" rel="noreferrer" target="_blank">http://eaves.test/</a> there: that page has the certificate for it, and says whether it works. Without the proxy, the same page is at <a href={`http://${proxy}/`} rel="noreferrer" target="_blank">http://{proxy}/</a>.</p>
         </li>
       </ol>
       <p class="dim">Press <kbd>?</kbd> for all keys.</p>

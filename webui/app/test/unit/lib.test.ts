@@ -4,6 +4,7 @@ import type { Exchange } from '../../src/api/types.ts'
 import { invalidAt, isText, nature, toUTF8 } from '../../src/lib/content.ts'
 import { base64, curl, quote, unbase64 } from '../../src/lib/curl.ts'
 import { clock, duration, plural, size, typeName } from '../../src/lib/format.ts'
+import { headerLines, parseHeaders } from '../../src/lib/headers.ts'
 import { multipart, parameter } from '../../src/lib/multipart.ts'
 import { cause, outcome, phases, story } from '../../src/lib/story.ts'
 import { form, hostname, parts, query } from '../../src/lib/url.ts'
@@ -69,6 +70,14 @@ test('curl commands mean the same to a shell', () => {
   assert.match(curl(x, new Uint8Array([0, 255])), /^echo AP8= \| base64 -d \| curl .*[\s\S]*--data-binary @-/)
   assert.match(curl(x, new Uint8Array(1 << 20)), /--data-binary @request-7\.body/)
   assert.deepEqual([...unbase64(base64(new Uint8Array([0, 1, 254, 255])))], [0, 1, 254, 255])
+})
+
+test('headers are edited as lines', () => {
+  const was = [{ name: 'X-Latin', value: 'café', raw: 'Y2Fm6Q==' }, { name: 'x-a', value: '' }, { name: 'x-a', value: 'b: c' }]
+  assert.equal(headerLines(was), 'X-Latin: café\nx-a: \nx-a: b: c')
+  assert.deepEqual(parseHeaders(headerLines(was), was), [was[0], { name: 'x-a', value: '' }, { name: 'x-a', value: 'b: c' }])
+  assert.deepEqual(parseHeaders('X-Latin: cafe\r\n\nN:v', was), [{ name: 'X-Latin', value: 'cafe' }, { name: 'N', value: 'v' }])
+  assert.throws(() => parseHeaders('A: b\nno colon', was), /Line 2 .*no colon/)
 })
 
 test('multipart bodies are found by their boundary', () => {
