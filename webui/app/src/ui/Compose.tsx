@@ -6,6 +6,7 @@ import type { Overrides } from '../api/types.ts'
 import { isText } from '../lib/content.ts'
 import { size } from '../lib/format.ts'
 import { headerLines, parseHeaders } from '../lib/headers.ts'
+import { hidden, visible } from '../lib/visible.ts'
 import { message, type Draft } from '../model/console.ts'
 import { useConsole } from './context.ts'
 import { Dialog } from './dialogs.tsx'
@@ -48,6 +49,8 @@ export function Compose({ draft }: { draft: Draft }) {
     }, (e) => { if (!abort.signal.aborted) setContent({ kind: 'kept', size: of.request.bodySize, why: message(e) }) })
     return () => abort.abort()
   }, [])
+
+  const unseen = hidden(`${method}${url}${headers}${content.kind === 'text' ? body : ''}`)
 
   const submit = async () => {
     setProblem('')
@@ -95,7 +98,8 @@ export function Compose({ draft }: { draft: Draft }) {
             <button type="button" class="link" onClick={() => setContent({ kind: 'text', was: '\0' })}>Replace it by text</button>
           </p>
         )}
-        {problem !== '' && <p class="note warn" role="alert">{problem}</p>}
+        {unseen.length > 0 && <p class="note warn">There are characters in this request that cannot be seen in a form: {unseen.slice(0, 12).join(' ')}. They are sent as they are.</p>}
+        {problem !== '' && <p class="note warn" role="alert">{visible(problem)}</p>}
         <footer>
           <span class="dim grow">Goes the very way live traffic goes; the result is a new exchange.</span>
           <button type="button" class="button" onClick={() => (app.draft.value = undefined)}>Cancel</button>

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Exchange } from '../api/types.ts'
 import { outcome, statusText } from '../lib/story.ts'
 import { parts } from '../lib/url.ts'
-import { visible } from '../lib/visible.ts'
+import { clip, visible } from '../lib/visible.ts'
 import { tabs, type Tab } from '../model/location.ts'
 import { Body, bodyInfo } from './Body.tsx'
 import { useConsole } from './context.ts'
@@ -61,7 +61,7 @@ function CloseButton() {
 
 function Loaded({ x }: { x: Exchange }) {
   const app = useConsole()
-  const { host, path } = parts(x.request.url)
+  const { host, path } = parts(clip(x.request.url, 1500))
   const kind = outcome(x)
   const mark = app.current.value?.mark ?? x.mark
   return (
@@ -69,7 +69,7 @@ function Loaded({ x }: { x: Exchange }) {
       <header class="title">
         <BackButton />
         <span class={`status ${kind}`}><Sign of={kind} /> {statusText(x)}<span class="offscreen"> {outcomeName[kind]}</span></span>
-        <h2 title={visible(x.request.url)}><span class="method">{visible(x.request.method)}</span> <Text text={path || host} /></h2>
+        <h2 title={visible(clip(x.request.url, 1500))}><span class="method">{visible(x.request.method)}</span> <Text text={path || host} /></h2>
         <span class="grow" />
         <CloseButton />
       </header>

@@ -1,6 +1,7 @@
 import { quote } from '../lib/curl.ts'
 import { useConsole } from './context.ts'
 import { Copy } from './icons.tsx'
+import { Text } from './Text.tsx'
 
 /** Empty is what stands where the list will be: how to get traffic into it, or why a filter shows none. */
 export function Empty() {
@@ -11,7 +12,7 @@ export function Empty() {
     return (
       <div class="start" id="exchanges" tabIndex={-1}>
         <h2>Nothing matches</h2>
-        <p>No exchange matches <code>{filter}</code>. New ones that do will appear here.</p>
+        <p>No exchange matches <code><Text text={filter} /></code>. New ones that do will appear here.</p>
         <p><button type="button" class="button" onClick={() => app.setFilter('')}>Show all</button></p>
       </div>
     )

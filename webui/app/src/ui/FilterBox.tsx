@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { visible } from '../lib/visible.ts'
 import { useConsole } from './context.ts'
 import { Close, Search } from './icons.tsx'
 import { grid } from './keys.ts'
@@ -43,7 +44,7 @@ export function FilterBox() {
       {wrong && (
         <div class="filter-problem" id="filter-problem" role="alert">
           {mark && <span class="caret" aria-hidden="true" style={{ left: `${Math.max(0, mark.left - scroll)}px` }} />}
-          <span>{wrong.column ? <b>Column {wrong.column}: </b> : null}{wrong.message}</span>
+          <span>{wrong.column ? <b>Column {wrong.column}: </b> : null}{visible(wrong.message)}</span>
         </div>
       )}
     </form>

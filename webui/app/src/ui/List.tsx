@@ -8,7 +8,7 @@ import { axis, type Axis } from '../model/axis.ts'
 import { count, duration, size, typeName } from '../lib/format.ts'
 import { cause, elapsed, outcome, statusText } from '../lib/story.ts'
 import { parts } from '../lib/url.ts'
-import { visible } from '../lib/visible.ts'
+import { clip, visible } from '../lib/visible.ts'
 import { useConsole } from './context.ts'
 import { Down, outcomeName, Sign, Star } from './icons.tsx'
 import { Text } from './Text.tsx'
@@ -265,8 +265,8 @@ interface RowProps {
 
 function Row({ x, y, height, index, selected, leaving, time, now, onSelect }: RowProps) {
   const kind = outcome(x)
-  const { host, path } = parts(x.request.url)
-  const why = cause(x)
+  const { host, path } = parts(clip(x.request.url, 1500))
+  const why = clip(cause(x))
   const spent = elapsed(x, now || Date.now())
   const received = x.response?.bodySize ?? -1
   const classes = ['row', kind, selected ? 'selected' : '', leaving ? 'leaving' : '', index % 2 ? 'odd' : ''].join(' ')
@@ -279,7 +279,7 @@ function Row({ x, y, height, index, selected, leaving, time, now, onSelect }: Ro
         <Sign of={kind} /><span>{statusText(x)}</span>
         {outcomeName[kind] !== statusText(x) && <span class="offscreen">{outcomeName[kind]}</span>}
       </span>
-      <span role="gridcell" class="c-method">{visible(x.request.method)}</span>
+      <span role="gridcell" class="c-method">{visible(clip(x.request.method, 30))}</span>
       <span role="gridcell" class="c-host" title={visible(host)}><Text text={host} />{why !== '' && <span class="cause stacked"><Text text={why} /></span>}</span>
       <span role="gridcell" class="c-path" title={visible(x.error ? `${path || host}: ${x.error.message}` : path || host)}>
         {x.mark !== '' && <span class="mark" title={`marked${x.mark === 'marked' ? '' : ': ' + visible(x.mark)}`}><Star filled /><span class="offscreen">marked</span></span>}

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks'
 import type { ComponentChildren } from 'preact'
+import { visible } from '../lib/visible.ts'
 import { useConsole } from './context.ts'
 import { Close } from './icons.tsx'
 import { keyHelp } from './keys.ts'
@@ -32,7 +33,7 @@ export function Confirm() {
   const close = () => (app.confirming.value = undefined)
   return (
     <Dialog title="Are you sure?" onClose={close} class="confirm">
-      <p>{c.text}</p>
+      <p>{visible(c.text)}</p>
       <footer>
         <button type="button" class="button" onClick={close}>Cancel</button>
         <button type="button" class="button danger" onClick={() => { close(); c.run() }}>{c.label}</button>

@@ -1,6 +1,7 @@
 // What the console says about itself: the connection, the store's health, what an action did.
 
 import { size } from '../lib/format.ts'
+import { visible } from '../lib/visible.ts'
 import { useConsole } from './context.ts'
 import { CountLine } from './List.tsx'
 import { Close } from './icons.tsx'
@@ -57,7 +58,7 @@ export function Toasts() {
     <div class="toasts" role="status" aria-live="polite">
       {app.toasts.value.map((t) => (
         <div key={t.key} class={`toast ${t.kind}`}>
-          <span>{t.text}</span>
+          <span>{visible(t.text)}</span>
           {t.action && <button type="button" class="link" onClick={() => { t.action!.run(); app.dismiss(t.key) }}>{t.action.label}</button>}
           <button type="button" class="tool small" aria-label="Dismiss" onClick={() => app.dismiss(t.key)}><Close /></button>
         </div>

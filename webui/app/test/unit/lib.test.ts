@@ -8,7 +8,7 @@ import { headerLines, parseHeaders } from '../../src/lib/headers.ts'
 import { multipart, parameter } from '../../src/lib/multipart.ts'
 import { cause, outcome, phases, story } from '../../src/lib/story.ts'
 import { form, hostname, parts, query } from '../../src/lib/url.ts'
-import { pieces, visible } from '../../src/lib/visible.ts'
+import { clip, hidden, pieces, visible } from '../../src/lib/visible.ts'
 import { columnOf } from '../../src/api/client.ts'
 import { exchange } from '../fake.ts'
 import { execFileSync } from 'node:child_process'
@@ -45,7 +45,10 @@ test('characters that deceive are written out', () => {
   assert.equal(visible('\u{E0041}'), '‹U+E0041›')
   assert.deepEqual(pieces('one\ntwo'), [{ text: 'one\ntwo', special: false }])
   assert.deepEqual(pieces('a\u200Bb'), [{ text: 'a', special: false }, { text: '‹U+200B›', special: true }, { text: 'b', special: false }])
-  assert.equal(visible('العربية 日本語 👩‍👧'), 'العربية 日本語 👩‹U+200D›👧')
+  assert.deepEqual(hidden('a\u202Eb\u200Bc\u202E'), ['‹U+202E›', '‹U+200B›'])
+  assert.equal(clip('abcdef', 3), 'abc…')
+  assert.equal(visible('العربية 日本語 👩‍👧'), 'العربية 日本語 👩‍👧')
+  assert.equal(visible('a\u200Db'), 'a‹U+200D›b')
 })
 
 test('URLs are taken apart as text', () => {
