@@ -59,6 +59,9 @@ func run(n int, dir string) error {
 		}
 	}
 	stats, err := s.Stats(ctx)
+	for ; err == nil && stats.Exchanges == 0; stats, err = s.Stats(ctx) {
+		time.Sleep(10 * time.Millisecond) // a store that was opened from a cold disk still counts
+	}
 	if err != nil {
 		return err
 	}

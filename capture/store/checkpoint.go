@@ -4,8 +4,11 @@ package store
 // take fewer; see bench/store.
 const pageSize = 8192
 
-// logPagesEach is how many pages of the log a row takes beside its bytes: leaves of the indexes.
-const logPagesEach = 2
+// logPages is roughly how many pages of the log a transaction takes: its bytes, half a leaf for each row, and the ends of
+// the tables and indexes.
+func logPages(rows int, bytes int64) int64 {
+	return int64(rows)/2 + max(bytes-int64(rows)*rowOverhead, 0)/pageSize + 5
+}
 
 // checkpointer brings the write-ahead log into the database beside the writer. In the writer itself, each checkpoint's
 // wait for the disk would hold up every commit: what is shown later is what kill -9 loses, and then traffic waits.
@@ -37,10 +40,15 @@ func (k *checkpointer) run(s *Store) {
 			continue
 		}
 		// What was written meanwhile is little. With that as well in the database, the next write starts the log anew;
-		// otherwise it would grow as long as the load lasts.
-		s.queue.add(entry{kind: entryTask, task: &task{outside: true, done: make(chan error, 1), run: func(w *writer) ([]int64, error) {
+		// otherwise it would grow as long as the load lasts. Two checkpoints at a time would be in each other's way.
+		t := &task{outside: true, done: make(chan error, 1), run: func(w *writer) ([]int64, error) {
 			return nil, w.conn.exec("PRAGMA wal_checkpoint(PASSIVE)")
-		}}})
+		}}
+		s.queue.add(entry{kind: entryTask, task: t})
+		select {
+		case <-t.done:
+		case <-s.drained:
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ const (
 	failingRows  = 10_000
 	failingBytes = 8 << 20
 	// countAtOnce is how long a start may take for counting what there is.
-	countAtOnce = 200 * time.Millisecond
+	countAtOnce = 100 * time.Millisecond
 	// readers is the number of connections that read.
 	readers = 4
 )

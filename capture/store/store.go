@@ -60,16 +60,17 @@ type Store struct {
 
 	checkpoint checkpointer
 
-	ids     atomic.Int64 // the last id given
-	count   atomic.Int64 // exchanges in the database, once counted; before, since the start
-	counted atomic.Bool
-	held    atomic.Int64 // bytes of running exchanges' bodies in memory
-	seq     int64        // the last revision committed; the writer's
-	busy    atomic.Bool  // there is traffic
-	closing atomic.Bool
-	stop    chan struct{} // closed: the writer drains and ends
-	drained chan struct{} // closed: it has
-	closed  chan struct{} // closed: nothing more is published
+	ids          atomic.Int64 // the last id given
+	count        atomic.Int64 // exchanges in the database, once counted; before, since the start
+	counted      atomic.Bool
+	held         atomic.Int64 // bytes of running exchanges' bodies in memory
+	seq          int64        // the last revision committed; the writer's
+	busy         atomic.Bool  // there is traffic
+	readingAhead atomic.Bool
+	closing      atomic.Bool
+	stop         chan struct{} // closed: the writer drains and ends
+	drained      chan struct{} // closed: it has
+	closed       chan struct{} // closed: nothing more is published
 
 	opened     os.FileInfo        // the database file
 	gone       atomic.Bool        // it is not there any more

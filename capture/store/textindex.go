@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,9 @@ const (
 	// gathers before it commits.
 	indexSlice = 5 * time.Millisecond
 	indexBatch = 500 * time.Millisecond
-	indexRows  = 2000
+	// indexRows and indexBytes are how much it reads at a time.
+	indexRows  = 100
+	indexBytes = 1 << 20
 	// busyRows is from how many rows in a sweep on the indexer all but rests.
 	busyRows = 50
 	// grams is how many trigrams of a needle are asked for at most.
@@ -216,8 +219,8 @@ func (x *textIndex) batch(ctx context.Context) (worked bool, err error) {
 	removed := x.removed
 	x.removed = nil
 	x.mu.Unlock()
-	from, upTo := x.cursor.Load(), x.store.Seq()
-	if len(removed) == 0 && upTo == from {
+	from := x.cursor.Load()
+	if len(removed) == 0 && x.store.Seq() == from {
 		return false, nil
 	}
 	if x.store.counted.Load() && x.store.count.Load() == 0 && len(removed) > 0 {
@@ -238,46 +241,65 @@ func (x *textIndex) batch(ctx context.Context) (worked bool, err error) {
 		}
 		pace.rest()
 	}
-	cursor, rows, whole := from, 0, true
-	var own error // of the index, not of what it reads
-	err = x.store.pool.use(ctx, func(c *conn) error {
-		var dest [9]driver.Value
-		return c.each(ctx, `SELECT x.seq, x.id, x.state, d.req_headers, d.req_file, d.req_body, d.resp_headers, d.resp_file, d.resp_body
-			FROM exchanges AS x LEFT JOIN details AS d ON d.id = x.id WHERE x.seq > ? ORDER BY x.seq LIMIT ?`, named([]any{from, indexRows}), dest[:], func() error {
-			rows++
+	cursor, more := from, true
+	for more {
+		upTo := x.store.Seq()
+		rows, err := x.fetch(ctx, cursor)
+		if err != nil {
+			return false, err
+		}
+		if len(rows) == 0 {
+			// The last revisions were removals and messages.
+			cursor, more = max(cursor, upTo), false
+		}
+		for _, row := range rows {
 			// One that runs is indexed when it has ended, which is another revision.
-			if asString(dest[2]) != "open" {
-				if own = x.add(asInt(dest[1]), dest[3:]); own != nil {
-					return own
+			if asString(row[2]) != "open" {
+				if err := x.add(asInt(row[1]), row[3:]); err != nil {
+					return false, err
 				}
 			}
-			cursor = asInt(dest[0])
+			cursor = asInt(row[0])
 			if !pace.rest() {
-				whole = false
+				return true, x.keep(cursor)
+			}
+		}
+	}
+	return false, x.keep(cursor)
+}
+
+// keep commits what has been indexed.
+func (x *textIndex) keep(cursor int64) error {
+	if err := x.setState.with("cursor", cursor); err != nil {
+		return err
+	}
+	if err := x.commit.run(); err != nil {
+		return err
+	}
+	x.cursor.Store(cursor)
+	return nil
+}
+
+// fetch reads the next exchanges to index. They are few, and held in memory: whoever rests while reading keeps the
+// write-ahead log from starting anew, which then grows as long as there is traffic.
+func (x *textIndex) fetch(ctx context.Context, after int64) (rows [][]driver.Value, err error) {
+	err = x.store.pool.use(ctx, func(c *conn) error {
+		bytes := 0
+		dest := make([]driver.Value, 9)
+		return c.each(ctx, `SELECT x.seq, x.id, x.state, d.req_headers, d.req_file, d.req_body, d.resp_headers, d.resp_file, d.resp_body
+			FROM exchanges AS x LEFT JOIN details AS d ON d.id = x.id WHERE x.seq > ? ORDER BY x.seq LIMIT ?`, named([]any{after, indexRows}), dest, func() error {
+			rows = append(rows, slices.Clone(dest))
+			if bytes += len(asBytes(dest[5])) + len(asBytes(dest[8])); bytes > indexBytes {
 				return errStop
 			}
 			return nil
 		})
 	})
 	if err != nil {
-		if own == nil {
-			// The other database's trouble is said elsewhere, and is no reason to make this one anew.
-			err = fmt.Errorf("reading what is to be indexed: %v", err)
-		}
-		return false, err
+		// The other database's trouble is said elsewhere, and is no reason to make this one anew.
+		return nil, fmt.Errorf("reading what is to be indexed: %v", err)
 	}
-	if whole && rows < indexRows {
-		// Those were all up to then; the last revisions may have been removals and messages.
-		cursor = max(cursor, upTo)
-	}
-	if err = x.setState.with("cursor", cursor); err != nil {
-		return false, err
-	}
-	if err = x.commit.run(); err != nil {
-		return false, err
-	}
-	x.cursor.Store(cursor)
-	return rows > 0, nil
+	return rows, nil
 }
 
 // add indexes one exchange's bodies.

@@ -275,7 +275,7 @@ func (w *writer) transact(entries []entry) (err error) {
 		w.settle(&entries[i])
 		bytes += entries[i].size
 	}
-	w.logged += int64(len(entries))*logPagesEach + bytes/pageSize
+	w.logged += logPages(len(entries), bytes)
 	if w.logged >= checkpointPages {
 		w.logged = 0
 		s.checkpoint.due()
