@@ -115,7 +115,7 @@ func running(t *testing.T, roots []byte, args ...string) *instance {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if took, err := i.stop(syscall.SIGTERM); err != nil || took > 5*time.Second {
+		if took, err := i.stop(syscall.SIGTERM); err != nil || took > busy {
 			t.Errorf("stopping took %s and gave %v\n%s", took, err, i.err)
 		}
 	})

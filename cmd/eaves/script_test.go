@@ -135,7 +135,7 @@ func down(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("eaves.err"), i.err.Bytes(), 0o600))
 	switch {
 	case sig == syscall.SIGKILL:
-	case took > 5*time.Second:
+	case took > busy:
 		ts.Fatalf("stopping took %s", took)
 	case (err != nil) != neg:
 		ts.Fatalf("it ended with %v\n%s", err, i.err)
