@@ -211,7 +211,7 @@ export async function open(b: Browser | BrowserContext, url: string, options: { 
   const page = 'newContext' in b
     ? await b.newPage({ viewport: { width: options.width ?? 1280, height: options.height ?? 800 }, colorScheme: options.colorScheme ?? 'light' })
     : await b.newPage()
-  page.setDefaultTimeout(10_000)
+  page.setDefaultTimeout(20_000)
   page.on('pageerror', (e) => errors.push(e.message))
   page.on('console', (m) => { if (m.type() === 'error' && !/Failed to load resource|WebSocket connection|ERR_CONNECTION/.test(m.text())) errors.push(m.text()) })
   page.on('dialog', (d) => { errors.push(`a dialog opened: ${d.message()}`); void d.dismiss() })

@@ -28,8 +28,9 @@ type Incoming =
   | { type: 'gap'; from: number; to: number }
   | { type: 'reset' }
 
-const shortest = 400
-const longest = 5000
+// eaves is near: asking often costs nothing, and is soon answered.
+const shortest = 300
+const longest = 2000
 
 export class Stream {
   private socket: WebSocket | undefined

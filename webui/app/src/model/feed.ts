@@ -68,6 +68,7 @@ export class Feed {
   private due = false
   private paging = { before: false, after: false }
   private store: string | undefined
+  private retrying: ReturnType<typeof setTimeout> | undefined
   private recounting: ReturnType<typeof setTimeout> | undefined
   /** A page that is needed could not be read: it is, once the stream stands. */
   private awaiting = false
@@ -135,7 +136,12 @@ export class Feed {
   private hello(resumed: boolean, store: string): void {
     const other = this.store !== undefined && this.store !== store
     this.store = store
-    if (other) this.onStore()
+    if (other) {
+      // Ids mean other exchanges here.
+      this.rows.clear()
+      this.following.value = true
+      this.onStore()
+    }
     if (other || this.awaiting || !resumed) void this.reload()
     this.awaiting = false
     void this.readStatus()
@@ -182,9 +188,12 @@ export class Feed {
       }
       this.loading.value = false
       this.failure.value = ''
+      this.awaiting = false
     } catch (e) {
       if (generation !== this.generation) return
       this.awaiting = true
+      clearTimeout(this.retrying)
+      this.retrying = setTimeout(() => { if (this.awaiting && this.link.value === 'live') void this.reload() }, 1000)
       if (!(e instanceof api.Problem && e.status === 0)) this.failure.value = String(e instanceof Error ? e.message : e)
     }
   }
