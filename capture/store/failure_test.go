@@ -232,6 +232,46 @@ func TestBackPressure(t *testing.T) {
 	}
 }
 
+// A writer that hangs in one commit holds up nobody for long, and memory stays bounded.
+func TestHangingDisk(t *testing.T) {
+	var said logged
+	s := openStore(t, Config{Log: said.log})
+	hold, held := make(chan struct{}), make(chan struct{})
+	s.queue.add(entry{kind: entryTask, task: &task{outside: true, done: make(chan error, 1), run: func(*writer) ([]int64, error) {
+		close(held)
+		<-hold
+		return nil, nil
+	}}})
+	<-held
+	s.writer.busySince.Store(time.Now().Add(-time.Hour).UnixMicro())
+	eventually(t, "failing", func() bool { return s.Health().State == HealthFailing })
+	const total = 10_000
+	body := strings.Repeat("x", 8000)
+	for i := range total {
+		record(s, i, 200, body)
+	}
+	if n := s.queue.bytes.Load(); n > 2*queueLimit {
+		t.Errorf("%d bytes wait", n)
+	}
+	lost := s.Health().Lost
+	if lost == 0 || s.open.n.Load() != total-lost {
+		t.Errorf("%d lost, %d in memory", lost, s.open.n.Load())
+	}
+	close(hold)
+	eventually(t, "going on", func() bool {
+		record(s, 1, 200, "again")
+		return s.Health().State == HealthOK
+	})
+	flush(t, s)
+	if got := found(t, s, "method:GAP", Query{}); len(got) != 1 {
+		t.Errorf("gaps: %v", got)
+	}
+	if n := s.count.Load(); n < total-lost+2 {
+		t.Errorf("%d recorded, %d lost of %d", n, lost, total)
+	}
+	checkIntegrity(t, s)
+}
+
 func TestLargeBodiesAreCutUnderPressure(t *testing.T) {
 	s := openStore(t, Config{})
 	r := s.Begin(sample(1))

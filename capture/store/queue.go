@@ -50,10 +50,16 @@ func (q *queue) init() {
 	q.wake = make(chan struct{}, 1)
 }
 
-// add queues e. It wakes the writer when it has nothing to do or enough, not for each entry.
-func (q *queue) add(e entry) {
+// add queues e. It wakes the writer when it has nothing to do or enough, not for each entry. It returns false, and
+// queues nothing, where nobody waits any more and much too much is queued already: the writer hangs.
+func (q *queue) add(e entry) bool {
 	bytes := q.bytes.Add(e.size)
 	q.mu.Lock()
+	if q.free && bytes >= 2*queueLimit && e.kind != entryTask {
+		q.mu.Unlock()
+		q.bytes.Add(-e.size)
+		return false
+	}
 	q.entries = append(q.entries, e)
 	n := len(q.entries)
 	if e.kind == entryTask {
@@ -63,6 +69,7 @@ func (q *queue) add(e entry) {
 	if n == 1 || n == batchRows || e.kind == entryTask || bytes >= batchBytes && bytes-e.size < batchBytes {
 		q.signal()
 	}
+	return true
 }
 
 func (q *queue) signal() {

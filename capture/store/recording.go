@@ -85,7 +85,7 @@ func (r *recording) Body(side capture.Side, p []byte) {
 		// The disk does not keep up: what is large already stops here, visibly, before traffic has to wait.
 		limit = sp.kept
 	}
-	if s.health.failing() {
+	if s.health.failing() && s.queue.bytes.Load() > failingBytes {
 		// Nothing can be written: memory is for the rows.
 		limit = min(limit, sp.kept)
 	}
@@ -128,7 +128,7 @@ func (r *recording) Message(m capture.Message) {
 		m.Size = int64(len(m.Data))
 	}
 	limit := min(s.cfg.Keep, maxMessage)
-	if s.health.failing() {
+	if s.health.failing() && s.queue.bytes.Load() > failingBytes {
 		limit = 0
 	}
 	if int64(len(m.Data)) > limit {
@@ -153,7 +153,9 @@ func (r *recording) Message(m capture.Message) {
 	m.N, r.x.Messages = r.messages, r.messages
 	r.changed++
 	e.size = int64(len(m.Data)) + messageOverhead
-	s.queue.add(e)
+	if !s.queue.add(e) && e.tmp != "" {
+		remove(e.tmp)
+	}
 }
 
 // put writes a whole body to tmp.
@@ -208,7 +210,19 @@ func (r *recording) finish(f func(x *capture.Exchange)) {
 		}
 	}
 	r.measure(x)
-	s.queue.add(entry{kind: entryFinal, r: r, x: x, size: r.weight()})
+	if !s.queue.add(entry{kind: entryFinal, r: r, x: x, size: r.weight()}) {
+		s.health.lose(x.Started)
+		r.forget()
+	}
+}
+
+// forget ends a recording that cannot be written. The lock is held.
+func (r *recording) forget() {
+	s := r.store
+	r.committed = true
+	r.req.drop(&s.buffers)
+	r.resp.drop(&s.buffers)
+	s.open.remove(r.id)
 }
 
 // measure sets what the recorder itself knows of the exchange: sizes, and what was not kept.
@@ -235,8 +249,9 @@ func (r *recording) measure(x *capture.Exchange) {
 func (r *recording) revise() {
 	x := clone(r.x)
 	r.measure(x)
-	r.queued, r.grown, r.revised, r.revisedAt = true, false, r.changed, time.Now()
-	r.store.queue.add(entry{kind: entryOpen, r: r, x: x, size: rowOverhead})
+	if r.store.queue.add(entry{kind: entryOpen, r: r, x: x, size: rowOverhead}) {
+		r.queued, r.grown, r.revised, r.revisedAt = true, false, r.changed, time.Now()
+	}
 }
 
 // snapshot returns the exchange as it is.
@@ -334,7 +349,7 @@ func copied[T any](p *T) *T {
 	return &v
 }
 
-// openSet is the recordings that are not in the database for good. It is split so that exchanges which begin and end at
+// openSet is the recordings that are not in the database for good. Its locks are taken last. It is split so that exchanges which begin and end at
 // once do not wait for one lock.
 type openSet struct {
 	shards [16]struct {

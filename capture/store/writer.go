@@ -130,10 +130,7 @@ func (w *writer) run() {
 		}
 		w.lastBatch = time.Now()
 		w.recent += len(entries)
-		w.busySince.Store(w.lastBatch.UnixMicro())
 		rest, err := w.write(entries)
-		w.busySince.Store(0)
-		w.slow.Store(time.Since(w.lastBatch) > slowAfter)
 		if err != nil {
 			s.health.fail(err)
 			w.retryAt = time.Now().Add(retryEvery)
@@ -145,9 +142,6 @@ func (w *writer) run() {
 			continue
 		}
 		s.queue.done(entries)
-		if lost := s.health.recover(); lost.n > 0 {
-			s.recordGap(lost)
-		}
 		if stopping && s.queue.len() == 0 {
 			return
 		}
@@ -169,9 +163,19 @@ func (w *writer) behind() bool {
 
 // write commits entries, a batch at a time. On trouble with the disk it returns those that are not committed.
 func (w *writer) write(entries []entry) ([]entry, error) {
+	s := w.store
 	for first := true; len(entries) > 0 || first; first = false {
 		n := w.batch(entries)
+		began := time.Now()
+		w.busySince.Store(began.UnixMicro())
 		err := w.transact(entries[:n])
+		w.busySince.Store(0)
+		w.slow.Store(time.Since(began) > slowAfter)
+		if err == nil && s.health.failing() && !outsideTask(entries[:n]) {
+			if lost := s.health.recover(); lost.n > 0 {
+				s.recordGap(lost)
+			}
+		}
 		if err != nil && !classify(err).lasting() && !isDiskError(err) {
 			// Not the disk: something about one of the entries. The others shall not suffer for it.
 			if n > 1 {
@@ -211,13 +215,18 @@ func (w *writer) batch(entries []entry) int {
 	return len(entries)
 }
 
+// outsideTask says whether entries are one task that is no part of a transaction, and so proves nothing of writing.
+func outsideTask(entries []entry) bool {
+	return len(entries) == 1 && entries[0].task != nil && entries[0].task.outside
+}
+
 // transact writes entries in one transaction and publishes them.
 func (w *writer) transact(entries []entry) (err error) {
 	s := w.store
 	if s.gone.Load() {
 		return &diskError{errReplaced}
 	}
-	if len(entries) == 1 && entries[0].task != nil && entries[0].task.outside {
+	if outsideTask(entries) {
 		_, err := entries[0].task.run(w)
 		if err == nil {
 			entries[0].task.done <- nil
@@ -475,11 +484,8 @@ func (w *writer) drop(e entry) {
 		}
 	case entryFinal:
 		e.r.mu.Lock()
-		e.r.committed = true
-		e.r.req.drop(&s.buffers)
-		e.r.resp.drop(&s.buffers)
+		e.r.forget()
 		e.r.mu.Unlock()
-		s.open.remove(e.r.id)
 	}
 }
 
