@@ -33,7 +33,7 @@ function name(code: number): string {
 }
 
 /** A joiner between two pictures makes one of them, such as a family, and deceives nobody. */
-const joined = /(?<=\p{Extended_Pictographic}[\u{fe0f}\u{1f3fb}-\u{1f3ff}]?)\u200d(?=\p{Extended_Pictographic})/gu
+const joined = /(\p{Extended_Pictographic}[\u{fe0f}\u{1f3fb}-\u{1f3ff}]?)\u200d(?=\p{Extended_Pictographic})/gu
 /** What stands for such a joiner meanwhile: a character that no text has (a noncharacter). */
 const harmless = '\ufdd0'
 
@@ -42,7 +42,7 @@ export function pieces(text: string, lineBreaks = false): Piece[] {
   if (!suspect.test(text) && !(lineBreaks && /[\n\t]/.test(text))) return [{ text, special: false }]
   const out: Piece[] = []
   let plain = ''
-  for (const c of text.includes('\u200d') ? text.replace(joined, harmless) : text) {
+  for (const c of text.includes('\u200d') ? text.replace(joined, '$1' + harmless) : text) {
     const code = c.codePointAt(0)!
     if (c === harmless) plain += '\u200d'
     else if (isDeceptive(code) || (lineBreaks && (code === 0x0a || code === 0x09))) {
