@@ -1,13 +1,13 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 
 	"golang.org/x/net/http2"
 
@@ -225,25 +225,28 @@ var (
 )
 
 // discardClient is the client of a replay: nobody.
-type discardClient struct{}
+type discardClient struct{ webSocket bool }
 
 func (discardClient) Flush() {}
 
 func (discardClient) informational(int, string, wire.Fields) error { return nil }
 
-func (discardClient) upgrade(int, string, wire.Fields) (io.ReadWriteCloser, error) {
-	return &silence{closed: make(chan struct{})}, nil
+func (c discardClient) upgrade(int, string, wire.Fields) (io.ReadWriteCloser, error) {
+	if c.webSocket {
+		return leaving{r: bytes.NewReader(goodbye)}, nil
+	}
+	return leaving{r: bytes.NewReader(nil)}, nil
 }
 
-// silence is a peer that says nothing until it is closed.
-type silence struct {
-	once   sync.Once
-	closed chan struct{}
-}
+// goodbye is a WebSocket's closing frame with status 1000, masked (with zeros) as a client has to (RFC 6455, 5.5.1).
+var goodbye = []byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8}
 
-func (s *silence) Read([]byte) (int, error)    { <-s.closed; return 0, io.EOF }
-func (s *silence) Write(p []byte) (int, error) { return len(p), nil }
-func (s *silence) Close() error                { s.once.Do(func() { close(s.closed) }); return nil }
+// leaving is the client of a replayed conversation: it has nothing to say but that it ends.
+type leaving struct{ r *bytes.Reader }
+
+func (l leaving) Read(p []byte) (int, error)  { return l.r.Read(p) }
+func (l leaving) Write(p []byte) (int, error) { return len(p), nil }
+func (l leaving) Close() error                { return nil }
 
 // discardResponse takes the answer to a replay.
 type discardResponse struct{ header http.Header }

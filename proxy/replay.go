@@ -131,6 +131,7 @@ func (p *Proxy) replayFlow(req ReplayRequest) (*flow, error) {
 	f.fields = fields
 	if up := fields.Get("Upgrade"); up != "" && fields.HasToken("Connection", "upgrade") {
 		f.upgrading, f.http2, f.proto = up, false, "HTTP/1.1"
+		f.client = discardClient{webSocket: isWebSocket(up)}
 	}
 	switch {
 	case req.Body == nil && fields.Get("Content-Length") == "0":

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gorilla/websocket"
+
 	"eaves/capture"
 )
 
@@ -115,5 +117,35 @@ func TestReplayAsksForTheSameServerName(t *testing.T) {
 	within(t, done, "the replay")
 	if k := r.mem.finished(t, 1)[0]; string(k.resp) != "example.com" {
 		t.Fatalf("asked for %q", k.resp)
+	}
+}
+
+// A replayed WebSocket opens, and ends by itself.
+func TestReplayedWebSocketEnds(t *testing.T) {
+	r := start(t, nil)
+	up := websocket.Upgrader{}
+	o := r.origin(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		c, err := up.Upgrade(w, q, nil)
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		c.WriteMessage(websocket.TextMessage, []byte("welcome"))
+		for {
+			if _, _, err := c.ReadMessage(); err != nil {
+				return
+			}
+		}
+	}), false, false)
+	done := make(chan struct{})
+	h := capture.Header{{Name: "Connection", Value: "Upgrade"}, {Name: "Upgrade", Value: "websocket"},
+		{Name: "Sec-WebSocket-Version", Value: "13"}, {Name: "Sec-WebSocket-Key", Value: "dGhlIHNhbXBsZSBub25jZQ=="}}
+	if _, err := r.p.Replay(context.Background(), ReplayRequest{Method: "GET", URL: o.URL + "/", Header: h}, func() { close(done) }); err != nil {
+		t.Fatal(err)
+	}
+	within(t, done, "the replay")
+	k := r.mem.finished(t, 1)[0]
+	if k.x.Kind != capture.KindWebSocket || k.x.State != capture.StateDone || len(k.messages) < 2 {
+		t.Fatalf("recorded %+v %+v, %d messages", k.x, k.x.Error, len(k.messages))
 	}
 }

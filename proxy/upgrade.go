@@ -6,10 +6,14 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"eaves/capture"
 	"eaves/proxy/upstream"
 )
+
+// replayedConversation is how long the server of a replayed upgrade may go on.
+const replayedConversation = 5 * time.Second
 
 // switchProtocols passes on a 101 and then the bytes of both sides, until both have ended. What it returns tells goproxy
 // that there is nothing left to write.
@@ -27,7 +31,7 @@ func (f *flow) switchProtocols(r *http.Request, resp *upstream.Response) *http.R
 		return done
 	}
 	var client, server io.ReadWriteCloser = cc, resp.Conn
-	if strings.EqualFold(strings.TrimSpace(f.upgrading), "websocket") {
+	if isWebSocket(f.upgrading) {
 		f.rec.Update(func(x *capture.Exchange) { x.Kind = capture.KindWebSocket })
 		deflate := deflateOf(fields.Values("Sec-WebSocket-Extensions"))
 		client = &tapped{ReadWriteCloser: client, tap: newFrameTap(f.rec, "sent", deflate.client)}
@@ -38,6 +42,10 @@ func (f *flow) switchProtocols(r *http.Request, resp *upstream.Response) *http.R
 	}
 	closeBoth := func() { client.Close(); server.Close() }
 	stop, stopped := context.AfterFunc(f, closeBoth), context.AfterFunc(f.p.stopping, closeBoth)
+	if f.source != capture.SourceProxy {
+		// Nobody speaks for the client, and a server may wait for it for ever.
+		defer time.AfterFunc(replayedConversation, closeBoth).Stop()
+	}
 	var sent, received atomic.Int64
 	err = relay(client, server, &sent, &received)
 	stop()
@@ -49,6 +57,10 @@ func (f *flow) switchProtocols(r *http.Request, resp *upstream.Response) *http.R
 		f.noteCut(capture.StageHTTP, "the conversation broke: "+err.Error())
 	}
 	return done
+}
+
+func isWebSocket(protocol string) bool {
+	return strings.EqualFold(strings.TrimSpace(protocol), "websocket")
 }
 
 // tap sees the bytes of one direction, as they pass.
