@@ -51,6 +51,10 @@ func Run(ctx context.Context, cfg *config.Config, out io.Writer, log func(string
 	return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 }
 
+// sameSignal is how soon a second signal is still the first one: timeout(1), for one, signals its child and then the
+// child's whole group.
+const sameSignal = 50 * time.Millisecond
+
 // onSignals returns a context that ends with the first signal to stop. The second one ends the process.
 func onSignals(ctx context.Context, log func(string)) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -62,16 +66,20 @@ func onSignals(ctx context.Context, log func(string)) (context.Context, func()) 
 	signal.Notify(signals, stopping...)
 	done := make(chan struct{})
 	go func() {
-		for range 2 {
+		var first time.Time
+		for {
 			select {
 			case <-done:
 				return
 			case <-signals:
-				if ctx.Err() != nil {
+				switch {
+				case first.IsZero():
+					first = time.Now()
+					cancel()
+				case time.Since(first) > sameSignal:
 					log("stopped at once: exchanges under way are cut")
 					os.Exit(failure.Work)
 				}
-				cancel()
 			}
 		}
 	}()
