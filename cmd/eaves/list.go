@@ -27,7 +27,7 @@ func (p *program) listCommand() *cobra.Command {
   eaves list 'host:*.example.com status:5xx' --limit 20
   eaves list --follow method:POST
   eaves list --columns id,status,url,error is:failed
-  eaves list --json took:>1s | jq -r .request.url`,
+  eaves list --json 'took>1s' | jq -r .request.url`,
 		Long: `list prints the captured exchanges that match FILTER (all of them without one), newest last. With --json each line is
 one exchange as the API gives it, without headers and bodies.
 
