@@ -131,7 +131,7 @@ func compare(ctx context.Context, api *client.Client, first, second int64) ([]di
 	c.values("error", errorText(a), errorText(b), false)
 	c.values("request", requestLine(a), requestLine(b), false)
 	c.values("url", a.Request.URL, b.Request.URL, false)
-	c.headers("request", a.Request.Header, b.Request.Header)
+	c.headers("request header", a.Request.Header, b.Request.Header)
 	c.headers("request trailer", a.Request.Trailer, b.Request.Trailer)
 	if err := c.bodies(ctx, api, capture.SideRequest, a, b); err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func compare(ctx context.Context, api *client.Client, first, second int64) ([]di
 		rb = &capture.Response{}
 	}
 	c.values("response", answerLine(a.Response), answerLine(b.Response), false)
-	c.headers("response", ra.Header, rb.Header)
+	c.headers("response header", ra.Header, rb.Header)
 	c.headers("response trailer", ra.Trailer, rb.Trailer)
 	if err := c.bodies(ctx, api, capture.SideResponse, a, b); err != nil {
 		return nil, err
@@ -198,7 +198,7 @@ func (c *comparer) headers(where string, a, b capture.Header) {
 		seen[name] = true
 		va, vb := a.Values(name), b.Values(name)
 		for i := range max(len(va), len(vb)) {
-			c.values(where+" header "+f.Name, at(va, i), at(vb, i), name == "date")
+			c.values(where+" "+f.Name, at(va, i), at(vb, i), name == "date")
 		}
 	}
 }
