@@ -86,8 +86,8 @@ func columns() []column {
 	}
 }
 
-// defaultColumns are what list shows unless told otherwise.
-const defaultColumns = "id,time,status,method,host,path,type,size,took"
+// defaultColumns are what list shows unless told otherwise: those of any length last, so that the others stand in line.
+const defaultColumns = "id,time,status,method,size,took,host,path,type"
 
 // pickColumns finds the named columns, separated by commas.
 func pickColumns(names string) ([]column, error) {
