@@ -74,7 +74,11 @@ export class Console {
       if (id !== undefined) void this.load(id)
     }
     this.read(location.hash)
-    window.addEventListener('hashchange', () => this.read(location.hash))
+    let known = location.hash
+    window.addEventListener('hashchange', () => {
+      known = location.hash
+      this.read(known)
+    })
     window.addEventListener('online', () => this.feed.retry())
     document.addEventListener('visibilitychange', () => { if (!document.hidden) this.feed.retry() })
     window.addEventListener('pagehide', () => this.depart())
@@ -86,8 +90,11 @@ export class Console {
       const hash = format(view)
       clearTimeout(due)
       due = setTimeout(() => {
+        // An address that somebody else has just set is to be read, not written over.
+        if (location.hash !== known || hash === known || (hash === '#/' && known === '')) return
         written = Date.now()
-        if (hash !== location.hash && !(hash === '#/' && location.hash === '')) history.replaceState(null, '', hash)
+        history.replaceState(null, '', hash)
+        known = hash
       }, Math.max(0, written + 250 - Date.now()))
     })
     effect(() => {
