@@ -32,8 +32,8 @@ export function cause(x: Summary): string {
   const message = x.error.message || (stages[x.error.stage] ?? x.error.stage)
   const host = hostname(x.request.url)
   const at = host === '' ? -1 : message.indexOf(host)
-  const colon = at < 0 ? -1 : message.indexOf(': ', at + host.length)
-  return colon >= 0 && colon + 2 < message.length ? message.slice(colon + 2) : message
+  const named = at < 0 ? null : /^(:\d+)?( \([^)]*\))?: (?=.)/.exec(message.slice(at + host.length))
+  return named ? message.slice(at + host.length + named[0].length) : message
 }
 
 /** status is what stands in the status column. */

@@ -306,8 +306,8 @@ function Fall({ x, time, spent }: { x: Summary; time: Axis; spent: number }) {
   const percent = (n: number) => `${Math.round(n * 10000) / 100}%`
   return (
     <span class="fall" aria-hidden="true">
-      <i class="wait" style={{ left: percent(a), width: percent(b - a) }} />
-      {receive > 0 && <i class="receive" style={{ left: percent(b), width: percent(c - b) }} />}
+      <i class="wait" style={{ left: `min(${percent(a)}, 100% - 2px)`, width: percent(b - a) }} />
+      {receive > 0 && <i class="receive" style={{ left: `min(${percent(b)}, 100% - 2px)`, width: percent(c - b) }} />}
     </span>
   )
 }

@@ -130,6 +130,8 @@ test('what happened, in words', () => {
   assert.equal(outcome(failed), 'failed')
   assert.equal(cause(failed), 'no such host')
   assert.equal(cause({ ...failed, error: { stage: 'connect', message: 'connecting to h.test:443 (192.0.2.1): refused' } }), 'refused')
+  const distrust = 'the client does not trust the certificate for h.test (tls: unknown authority)'
+  assert.equal(cause({ ...failed, error: { stage: 'client', message: distrust } }), distrust)
   assert.equal(story(failed, 0), 'GET to h.test failed while looking up the name after 6 ms.')
   assert.deepEqual(phases({ ...x, timings: { blocked: -1, dns: -1, connect: 5, ssl: 3, send: 0, wait: 1, receive: 2 } }).map((p) => [p.key, p.ms]), [['connect', 2], ['ssl', 3], ['send', 0], ['wait', 1], ['receive', 2]])
 })
