@@ -23,7 +23,8 @@ try {
     env.EAVES_BINARY = join(out, 'eaves')
     execFileSync('go', ['build', '-tags', 'sqlite_fts5', '-o', env.EAVES_BINARY, './cmd/eaves'], { cwd: join(app, '../..'), stdio: 'inherit' })
   }
-  const run = spawnSync(process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${kind === 'browser' ? 1 : 2}`, ...built], { stdio: 'inherit', cwd: app, env })
+  const run = spawnSync(process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${kind === 'browser' ? 1 : 2}`, ...built], { stdio: 'inherit', cwd: app, env, timeout: 15 * 60_000 })
+  if (run.error) console.error(`the tests did not end: ${run.error.message}`)
   process.exitCode = run.status ?? 1
 } finally {
   await rm(out, { recursive: true, force: true })
