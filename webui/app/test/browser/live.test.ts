@@ -144,14 +144,14 @@ describe('a hundred thousand rows', () => {
     // A server that comes back with another store.
     const port = fake.port
     await fake.close()
-    await page.getByText('eaves does not answer').waitFor()
+    await page.locator('.banner', { hasText: 'eaves does not answer' }).waitFor()
     fake.store = 'fake-2'
     fake.exchanges = [exchange(1, 1, { url: 'http://other.test/store' })]
     fake.seq = 1
     await fake.listen(port)
     await row(page, 'other.test').waitFor()
     await until(async () => (await shown(page).count()) === 1, 'the old rows to go')
-    await page.getByText('eaves does not answer').waitFor({ state: 'detached' })
+    await page.locator('.banner', { hasText: 'eaves does not answer' }).waitFor({ state: 'detached' })
   })
 
   test('nothing raised an error', () => assert.deepEqual(errors, []))
@@ -177,7 +177,7 @@ describe('the real eaves, killed and started again', () => {
     await row(page, '/before-4').waitFor()
     await row(page, '/before-2').click()
     await eaves.stop('SIGKILL')
-    await page.getByText('eaves does not answer').waitFor()
+    await page.locator('.banner', { hasText: 'eaves does not answer' }).waitFor()
     assert.match(await page.locator('.status-line').innerText(), /not connected/)
     assert.ok(await row(page, '/before-4').isVisible(), 'what is shown stays')
     await eaves.start()
@@ -201,7 +201,7 @@ describe('the real eaves, killed and started again', () => {
     const { page } = await open(context, eaves.url)
     await row(page, '/after').click()
     await eaves.stop()
-    await page.getByText('eaves does not answer').waitFor()
+    await page.locator('.banner', { hasText: 'eaves does not answer' }).waitFor()
     await eaves.start(join(eaves.dir, 'other'))
     await eaves.get(`${plain.url}/elsewhere`)
     const tab = await context.newPage()

@@ -181,7 +181,7 @@ describe('with traffic', () => {
     const { page } = await open(chrome, eaves.url, { width: 1280, height: 800 })
     await row(page, '/v1/last').waitFor()
     await eaves.stop('SIGKILL')
-    await page.getByText('eaves does not answer').waitFor()
+    await page.locator('.banner', { hasText: 'eaves does not answer' }).waitFor()
     await check(page, 'lost')
     await until(async () => /not connected/.test(await page.title()), 'the title to say so')
     await page.close()
