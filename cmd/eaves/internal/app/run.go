@@ -53,7 +53,7 @@ func Run(ctx context.Context, cfg *config.Config, out io.Writer, log func(string
 
 // sameSignal is how soon a second signal is still the first one: timeout(1), for one, signals its child and then the
 // child's whole group.
-const sameSignal = 50 * time.Millisecond
+const sameSignal = 5 * time.Millisecond
 
 // onSignals returns a context that ends with the first signal to stop. The second one ends the process.
 func onSignals(ctx context.Context, log func(string)) (context.Context, func()) {
