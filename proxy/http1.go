@@ -245,11 +245,6 @@ func (c *clientConn) keepBody(body io.Reader) {
 	c.Conn.SetReadDeadline(time.Time{})
 }
 
-// errServing is what a hook's panic leaves behind.
-type errServing struct{ cause any }
-
-func (e errServing) Error() string { return fmt.Sprint(e.cause) }
-
 // serveThrough sends the flow through goproxy. A hook that panics fails its own exchange only.
 func (f *flow) serveThrough(w http.ResponseWriter) (err error) {
 	defer func() {
@@ -258,7 +253,7 @@ func (f *flow) serveThrough(w http.ResponseWriter) (err error) {
 				f.p.cfg.Log(fmt.Sprintf("serving a %s to %s: %v", f.method, f.host, v)) // no URL: it may hold secrets
 			}
 			f.noteCut(capture.StageHTTP, "eaves failed while it served this request")
-			err = errServing{v}
+			err = fmt.Errorf("a hook failed: %v", v)
 		}
 	}()
 	if f.host != "" && f.method != http.MethodConnect && f.p.serveOwn(w, f) {
@@ -389,7 +384,6 @@ type response1 struct {
 	bodiless bool
 	request  *wire.Body // the request's body, nil: there is none
 	waiting  bool       // the client keeps the body back until it gets a 100
-	status   int
 	body     *wire.BodyWriter
 	framing  wire.Framing
 	taken    bool // hijacked or upgraded
@@ -409,7 +403,7 @@ func (w *response1) WriteHeader(status int) {
 	if w.began || w.taken {
 		return
 	}
-	w.began, w.status = true, status
+	w.began = true
 	var fields wire.Fields
 	reason := http.StatusText(status)
 	origin := w.f.resp != nil && w.f.failure == nil

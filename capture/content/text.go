@@ -62,13 +62,6 @@ func natureOf(mediaType string) nature {
 	return unknown
 }
 
-// IsText says whether a body of that Content-Type is text, as far as the type tells; known is false where only the bytes
-// can tell.
-func IsText(contentType string) (text, known bool) {
-	n := natureOf(MediaType(contentType))
-	return n == textual, n != unknown
-}
-
 // LooksLikeText says whether the beginning of a body is text.
 func LooksLikeText(p []byte) bool {
 	if len(p) > sniffed {

@@ -42,9 +42,6 @@ const (
 	Passthrough Action = "passthrough"
 )
 
-// Actions are all of them.
-func Actions() []Action { return []Action{Ignore, Block, Passthrough} }
-
 // Rule is one rule. Filter is in the filter language, or a host pattern for passthrough.
 type Rule struct {
 	ID      int64  `json:"id"`
