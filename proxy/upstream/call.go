@@ -39,6 +39,16 @@ type Call struct {
 	sent chan struct{}
 }
 
+// Choice is what one call does otherwise than the configuration says: a replay with another identity, say.
+type Choice struct {
+	// Identities, where not nil, are shown in place of those configured for the host; an empty list: none is.
+	Identities []Identity
+	// Insecure, where not nil, turns verification of the origin off or on.
+	Insecure *bool
+	// Route, where not nil, is the way to the origin.
+	Route *Route
+}
+
 // nobody is closed: there is no body to wait for.
 var nobody = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 

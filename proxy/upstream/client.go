@@ -28,7 +28,7 @@ type Config struct {
 	// Forbidden is asked before an address is dialled, whatever name led there. An error forbids it. May be nil.
 	Forbidden func(netip.AddrPort) error
 	// Route gives the way to an origin. May be nil: direct.
-	Route func(scheme, host string, port int) Route
+	Route func(context.Context, Target) (Route, error)
 	// Resolver and Dial replace the system's in tests.
 	Resolver Resolver
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)

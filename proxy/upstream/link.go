@@ -61,7 +61,10 @@ func (c *Client) connect(ctx context.Context, k *key, protos []string, m *memory
 	origin := joinHostPort(k.host, k.port)
 	route := direct
 	if c.cfg.Route != nil {
-		route = c.cfg.Route(k.scheme, k.host, k.port)
+		var err error
+		if route, err = c.cfg.Route(ctx, Target{Scheme: k.scheme, Host: k.host, Port: k.port}); err != nil {
+			return nil, fail(capture.StageRoute, err, "finding the route to %s: %v", origin, err)
+		}
 	}
 	l := &link{where: origin, route: route.receipt(origin), ssl: -1, dns: -1}
 	r.update(func(f *Facts) { f.Route = l.route })
