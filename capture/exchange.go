@@ -216,7 +216,8 @@ type Route struct {
 	Hops   []Hop  `json:"hops"`
 }
 
-// Hop is one station on the way; the last is the origin. Durations are milliseconds, -1: did not happen.
+// Hop is one station on the way; the last is the origin. Durations are milliseconds, -1: did not happen. Connect is how
+// long it took until there was a connection to it: of TCP to the first, through the stations before it to the others.
 type Hop struct {
 	Kind           string  `json:"kind"`
 	Address        string  `json:"address"`
@@ -225,6 +226,15 @@ type Hop struct {
 	Status         int     `json:"status,omitempty"`
 	Authentication string  `json:"authentication,omitempty"`
 	TLS            *TLS    `json:"tls,omitempty"`
+	// StatusText and ResponseHeader are those of the proxy's answer to CONNECT, beside its Status.
+	StatusText     string `json:"statusText,omitempty"`
+	ResponseHeader Header `json:"responseHeaders,omitempty"`
+	// Time is how long it took to get through this proxy, its TLS and authentication included; 0: not known.
+	Time float64 `json:"time,omitempty"`
+	// Reused says that the connection to it was there already.
+	Reused bool `json:"reused,omitempty"`
+	// Error is why the way ended here.
+	Error string `json:"error,omitempty"`
 }
 
 // TLS is what was agreed with an origin (or parent proxy), and what its certificates were.

@@ -65,7 +65,8 @@ func (r *Redactor) Exchange(x *capture.Exchange) *capture.Exchange {
 		route.Reason = r.URL(route.Reason) // which may name a proxy with its credentials
 		route.Hops = append([]capture.Hop(nil), route.Hops...)
 		for i := range route.Hops {
-			route.Hops[i].Address = r.URL(route.Hops[i].Address)
+			h := &route.Hops[i]
+			h.Address, h.Error, h.ResponseHeader = r.URL(h.Address), r.URL(h.Error), r.Header(h.ResponseHeader)
 		}
 		y.Route = &route
 	}

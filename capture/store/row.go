@@ -252,7 +252,8 @@ func appendRest(b []byte, x *capture.Exchange) ([]byte, error) {
 	return b, err
 }
 
-// plainRoute says whether appendRoute can write the route: no hop with TLS, no duration that JSON would write otherwise.
+// plainRoute says whether appendRoute can write the route: no hop with more than a direct one has, no duration that JSON
+// would write otherwise.
 func plainRoute(r *capture.Route) bool {
 	if r.Hops == nil {
 		return false
@@ -264,7 +265,7 @@ func plainRoute(r *capture.Route) bool {
 				return false
 			}
 		}
-		if h.TLS != nil {
+		if h.TLS != nil || h.StatusText != "" || len(h.ResponseHeader) > 0 || h.Time != 0 || h.Reused || h.Error != "" {
 			return false
 		}
 	}

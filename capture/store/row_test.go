@@ -129,6 +129,10 @@ func FuzzRest(f *testing.F) {
 			if parts&128 != 0 {
 				x.Route.Hops[1].TLS = &capture.TLS{ALPN: alpn}
 			}
+			if parts&64 != 0 {
+				x.Route.Hops[0].StatusText, x.Route.Hops[0].ResponseHeader, x.Route.Hops[1].Error = alpn, h, reason
+				x.Route.Hops[1].Time, x.Route.Hops[0].Reused = connect, parts&32 != 0
+			}
 		}
 		if parts&16 != 0 {
 			x.ClientTLS = &capture.ClientTLS{Version: source, CipherSuite: reason, ALPN: alpn, ServerName: address}

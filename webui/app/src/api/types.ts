@@ -90,8 +90,13 @@ export interface Hop {
   dns: number
   connect: number
   status?: number
+  statusText?: string
+  responseHeaders?: Field[]
   authentication?: string
   tls?: TLSReceipt
+  time?: number
+  reused?: boolean
+  error?: string
 }
 
 /** What a list shows: an exchange without headers, receipts and content. */
