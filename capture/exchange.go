@@ -246,7 +246,11 @@ type TLS struct {
 	Resumed     bool   `json:"resumed"`
 	Verified    bool   `json:"verified"`
 	// VerifyError is why verification failed, or would have failed had it been on.
-	VerifyError       string             `json:"verifyError"`
+	VerifyError string `json:"verifyError"`
+	// Policy is the host pattern of the TLS policy that held, Trust what turned verification off, or decided about it
+	// otherwise.
+	Policy            string             `json:"policy,omitempty"`
+	Trust             string             `json:"trust,omitempty"`
 	PeerCertificates  []Certificate      `json:"peerCertificates"`
 	ClientCertificate *ClientCertificate `json:"clientCertificate,omitempty"`
 }
@@ -264,13 +268,18 @@ type Certificate struct {
 
 // ClientCertificate is the receipt of a TLS handshake's client authentication.
 type ClientCertificate struct {
-	Requested     bool         `json:"requested"`
-	AcceptableCAs []string     `json:"acceptableCAs"`
-	Rule          string       `json:"rule,omitempty"`
-	Sent          *Certificate `json:"sent,omitempty"`
+	Requested bool `json:"requested"`
+	// AcceptableCAs are the CAs that the server named, SignatureSchemes the signatures that it takes.
+	AcceptableCAs    []string `json:"acceptableCAs"`
+	SignatureSchemes []string `json:"signatureSchemes,omitempty"`
+	// Rule is the host pattern that matched.
+	Rule string       `json:"rule,omitempty"`
+	Sent *Certificate `json:"sent,omitempty"`
 	// Verdict is accepted, rejected, not-requested, no-rule or unknown.
-	Verdict     string `json:"verdict"`
-	Alert       string `json:"alert,omitempty"`
+	Verdict string `json:"verdict"`
+	Alert   string `json:"alert,omitempty"`
+	// Note is what is wrong with the certificate sent, whatever the server made of it.
+	Note        string `json:"note,omitempty"`
 	Explanation string `json:"explanation,omitempty"`
 }
 

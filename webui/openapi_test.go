@@ -242,8 +242,8 @@ func asDescribed(t *testing.T, c call, a *answered) error {
 func full(l *lab) {
 	x := sample(1)
 	cert := capture.Certificate{Subject: "CN=a", Issuer: "CN=b", Serial: "01", NotBefore: time.Unix(0, 0).UTC(), NotAfter: time.Unix(1, 0).UTC(), SHA256: "ab"}
-	tls := &capture.TLS{Version: "TLS 1.3", CipherSuite: "TLS_AES_128_GCM_SHA256", ALPN: "h2", ServerName: "a.test", PeerCertificates: []capture.Certificate{cert},
-		ClientCertificate: &capture.ClientCertificate{Requested: true, AcceptableCAs: []string{"CN=ca"}, Sent: &cert, Verdict: "accepted", Rule: "*", Alert: "x", Explanation: "y"}}
+	tls := &capture.TLS{Version: "TLS 1.3", CipherSuite: "TLS_AES_128_GCM_SHA256", ALPN: "h2", ServerName: "a.test", Policy: "*.test", Trust: "--insecure", PeerCertificates: []capture.Certificate{cert},
+		ClientCertificate: &capture.ClientCertificate{Requested: true, AcceptableCAs: []string{"CN=ca"}, SignatureSchemes: []string{"ed25519"}, Note: "n", Sent: &cert, Verdict: "accepted", Rule: "*", Alert: "x", Explanation: "y"}}
 	x.TLS, x.ClientTLS = tls, &capture.ClientTLS{Version: "TLS 1.2"}
 	x.Route = &capture.Route{Source: "custom", Reason: "bypass", Hops: []capture.Hop{{Kind: "http", Address: "p:1", Status: 200, Authentication: "none", TLS: tls}}}
 	x.Response.Informational = []capture.Informational{{Status: 103, Header: capture.Header{{Name: "Link", Value: "caf\xe9"}}}}

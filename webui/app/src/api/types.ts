@@ -65,10 +65,12 @@ export interface Certificate {
 export interface ClientCertificate {
   requested: boolean
   acceptableCAs: string[] | null
+  signatureSchemes?: string[]
   rule?: string
   sent?: Certificate
   verdict: string
   alert?: string
+  note?: string
   explanation?: string
 }
 
@@ -80,6 +82,8 @@ export interface TLSReceipt {
   resumed: boolean
   verified: boolean
   verifyError: string
+  policy?: string
+  trust?: string
   peerCertificates: Certificate[] | null
   clientCertificate?: ClientCertificate
 }
