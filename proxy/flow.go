@@ -61,6 +61,7 @@ type flow struct {
 	upgrading string // the protocol the client wants to change to
 
 	source     capture.Source
+	choice     upstream.Choice
 	replayOf   int64
 	remote     string
 	clientTLS  *capture.ClientTLS
@@ -194,7 +195,7 @@ func (f *flow) RoundTrip(r *http.Request, _ *goproxy.ProxyCtx) (*http.Response, 
 		Scheme: f.scheme, Host: f.host, Port: f.port, ServerName: f.name,
 		Method: r.Method, Target: f.target, Authority: f.authority, Fields: kept, Framing: f.framing, HTTP2: f.http2,
 		Upgrade: f.upgrading, Receipt: f.receipt, Trailer: f.trailer,
-		Informational: f.gotInformational,
+		Informational: f.gotInformational, Choice: f.choice,
 	}
 	if f.body != nil {
 		call.Body = &asked{f: f, r: f.body, tap: requestTap(f, kept)}
@@ -414,6 +415,7 @@ func (f *flow) finish() {
 	f.rec.Finish(func(x *capture.Exchange) {
 		facts := f.receipt.Snapshot()
 		x.Timings.Send, x.Timings.Wait = facts.Timings.Send, facts.Timings.Wait
+		x.TLS = facts.TLS // a verdict may come as late as in the answer's body
 		x.Time = capture.Milliseconds(end.Sub(f.start))
 		x.State = capture.StateDone
 		if f.trailer != nil {

@@ -14,6 +14,7 @@ import (
 
 	"eaves/capture"
 	"eaves/certs"
+	"eaves/proxy/upstream"
 )
 
 // waitLimit bounds every wait of these tests.
@@ -139,7 +140,7 @@ func start(t *testing.T, edit func(*Config)) *rig {
 	r.leaves.AddCert(ca.Certificate())
 	cfg := Config{
 		Recorder: r.mem, Leaves: ca,
-		Roots: func(string) *x509.CertPool { return r.roots },
+		Trust: func(upstream.Server) upstream.Trust { return upstream.Trust{Roots: r.roots} },
 		Log:   func(s string) { t.Log("proxy: " + s) },
 	}
 	if edit != nil {

@@ -18,7 +18,6 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -77,10 +76,13 @@ type Config struct {
 	Rules func() []Rule
 	// Recording says whether live traffic is recorded; replays always are. May be nil: yes.
 	Recording func() bool
-	// Insecure says whether an origin's certificate is left unverified. May be nil: never.
-	Insecure func(host string, port int) bool
-	// Roots gives the CAs that an origin may be signed by; a nil function or pool means the system's.
-	Roots func(host string) *x509.CertPool
+	// Identities gives the client certificates that may be shown to a server, those first whose host pattern is the most
+	// specific. May be nil: none.
+	Identities func(upstream.Server) []upstream.Identity
+	// Trust says by whom a server's certificate may be signed, and whether it is verified. May be nil: the system's CAs.
+	Trust func(upstream.Server) upstream.Trust
+	// Policy says how TLS is spoken with a server. May be nil: eaves' own choice.
+	Policy func(upstream.Server) upstream.Policy
 	// KeyLog receives the TLS secrets of both sides in NSS key log format. May be nil.
 	KeyLog io.Writer
 	// Onboarding answers http://eaves.test/ and whoever talks to the proxy as to a web server. May be nil.
@@ -122,9 +124,6 @@ func New(cfg Config) *Proxy {
 	if cfg.Recording == nil {
 		cfg.Recording = func() bool { return true }
 	}
-	if cfg.Insecure == nil {
-		cfg.Insecure = func(string, int) bool { return false }
-	}
 	if cfg.Onboarding == nil {
 		cfg.Onboarding = http.NotFoundHandler()
 	}
@@ -142,11 +141,12 @@ func New(cfg Config) *Proxy {
 	p.quit, p.kill = context.WithCancel(context.Background())
 	p.stopping, p.stop = context.WithCancel(p.quit)
 	p.upstream = upstream.New(upstream.Config{
-		Roots:     cfg.Roots,
-		Insecure:  cfg.Insecure,
-		KeyLog:    cfg.KeyLog,
-		Forbidden: p.forbidden,
-		Dial:      cfg.Dial,
+		Identities: cfg.Identities,
+		Trust:      cfg.Trust,
+		Policy:     cfg.Policy,
+		KeyLog:     cfg.KeyLog,
+		Forbidden:  p.forbidden,
+		Dial:       cfg.Dial,
 	})
 	p.gp = p.router()
 	p.serverTLS = p.tlsConfig()

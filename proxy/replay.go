@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"eaves/capture"
+	"eaves/proxy/upstream"
 	"eaves/proxy/wire"
 )
 
@@ -31,6 +32,8 @@ type ReplayRequest struct {
 	Trailer capture.Header
 	// ReplayOf is the exchange that is sent again; 0: composed.
 	ReplayOf int64
+	// Choice is what this request does otherwise than the configuration says: another client certificate, say.
+	Choice upstream.Choice
 }
 
 // ErrStopped is the error of a replay on a proxy that is shutting down.
@@ -102,7 +105,7 @@ func (p *Proxy) replayFlow(req ReplayRequest) (*flow, error) {
 		return nil, fmt.Errorf("the URL %q: %w", req.URL, err)
 	}
 	f := p.newFlow(p.quit)
-	f.source, f.replayOf = capture.SourceReplay, req.ReplayOf
+	f.source, f.replayOf, f.choice = capture.SourceReplay, req.ReplayOf, req.Choice
 	if req.ReplayOf == 0 {
 		f.source = capture.SourceCompose
 	}

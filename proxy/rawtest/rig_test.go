@@ -24,6 +24,7 @@ import (
 	"eaves/capture"
 	"eaves/certs"
 	"eaves/proxy"
+	"eaves/proxy/upstream"
 )
 
 // limit bounds every wait.
@@ -66,7 +67,7 @@ func newRig(t *testing.T) *rig {
 	origins.AddCert(r.identity.Leaf)
 	p := proxy.New(proxy.Config{
 		Recorder: r.recorder, Leaves: ca,
-		Roots: func(string) *x509.CertPool { return origins },
+		Trust: func(upstream.Server) upstream.Trust { return upstream.Trust{Roots: origins} },
 		Log:   r.log,
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")

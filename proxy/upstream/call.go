@@ -33,8 +33,8 @@ type Call struct {
 	Informational func(status int, reason string, fields wire.Fields) error
 	// Receipt is filled while it happens. May be nil.
 	Receipt *Receipt
-	// Identity names who we are to the origin; connections and TLS sessions are never shared between identities.
-	Identity string
+	// Choice is what this call does otherwise than the configuration says.
+	Choice Choice
 
 	sent chan struct{}
 }

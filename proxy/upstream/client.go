@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -19,12 +18,16 @@ import (
 
 // Config says how origins are reached. The zero value will do.
 type Config struct {
-	// Roots gives the CAs that a host's certificate may come from; a nil function or result means the system's. A
-	// connection is verified when it is made.
-	Roots func(host string) *x509.CertPool
-	// Insecure says whether a host's certificate is not to be verified; its receipt says all the same what would have
-	// failed. May be nil: never.
-	Insecure func(host string, port int) bool
+	// Identities gives the client certificates that may be shown to a server, those first whose host pattern is the most
+	// specific. May be nil: none.
+	Identities func(Server) []Identity
+	// Trust says by whom a server's certificate may be signed, and whether it is verified: when a connection is made. With
+	// verification off its receipt says all the same what would have failed. May be nil: the system's CAs, verified.
+	Trust func(Server) Trust
+	// Policy says how TLS is spoken with a server. May be nil: eaves' own choice.
+	//
+	// The three are asked for each call. Connections and TLS sessions are shared by calls for which they gave the same IDs.
+	Policy func(Server) Policy
 	// Forbidden is asked before an address is dialled, whatever name led there. An error forbids it. May be nil.
 	Forbidden func(netip.AddrPort) error
 	// Route gives the way to an origin. May be nil: direct.
@@ -64,8 +67,14 @@ type Client struct {
 
 // New makes a client. It starts nothing.
 func New(cfg Config) *Client {
-	if cfg.Insecure == nil {
-		cfg.Insecure = func(string, int) bool { return false }
+	if cfg.Identities == nil {
+		cfg.Identities = func(Server) []Identity { return nil }
+	}
+	if cfg.Trust == nil {
+		cfg.Trust = func(Server) Trust { return Trust{} }
+	}
+	if cfg.Policy == nil {
+		cfg.Policy = func(Server) Policy { return Policy{} }
 	}
 	if cfg.Resolver == nil {
 		cfg.Resolver = net.DefaultResolver
@@ -101,14 +110,14 @@ func (c *Client) Do(ctx context.Context, call *Call) (*Response, error) {
 }
 
 func (c *Client) do(ctx context.Context, call *Call) (*Response, *Error) {
-	k, e := c.key(call)
+	k, t, e := c.key(call)
 	if e != nil {
 		return nil, e
 	}
 	if e := cancelled(ctx, "calling "+call.Host); e != nil {
 		return nil, e
 	}
-	h := c.host(k)
+	h := c.host(k, t)
 	if h == nil {
 		return nil, fail(capture.StageRoute, net.ErrClosed, "eaves is stopping")
 	}
@@ -123,39 +132,46 @@ func (c *Client) do(ctx context.Context, call *Call) (*Response, *Error) {
 		}
 		resp, e := conn.roundTrip(ctx, call, reused)
 		if e == nil {
+			conn.answered(call.Receipt, resp)
 			return resp, nil
 		}
 		// Only what the origin cannot have acted upon goes out again, because the connection was old or the server said so.
 		if !e.unsent || try == tries || ctx.Err() != nil || !e.again && (!reused || fresh) {
+			conn.left(call.Receipt, e)
 			return nil, e
 		}
 		fresh = true
 	}
 }
 
-// key says which connections a call may use.
-func (c *Client) key(call *Call) (key, *Error) {
-	k := key{scheme: call.Scheme, host: call.Host, port: call.Port, identity: call.Identity}
+// key says which connections a call may use, and on what terms they are made.
+func (c *Client) key(call *Call) (key, *terms, *Error) {
+	k := key{scheme: call.Scheme, host: call.Host, port: call.Port}
+	var t *terms
 	switch call.Scheme {
 	case "http":
 	case "https":
-		k.insecure = c.cfg.Insecure(call.Host, call.Port)
-		k.serverName = call.ServerName
+		t = c.terms(Server{Host: call.Host, Port: call.Port}, call.ServerName, &call.Choice)
+		k.identities, k.trust, k.insecure, k.policy = t.identityKey(), t.trust.ID, t.trust.Insecure, t.policy.ID
+		k.serverName = t.policy.ServerName
+		if k.serverName == "" {
+			k.serverName = call.ServerName
+		}
 		if k.serverName == "" {
 			k.serverName = call.Host
 		}
 		ascii, err := asciiHost(k.serverName)
 		if err != nil {
-			return k, fail(capture.StageDNS, err, "%q is not a host name", k.serverName)
+			return k, nil, fail(capture.StageDNS, err, "%q is not a host name", k.serverName)
 		}
 		k.serverName = ascii
 	default:
-		return k, fail(capture.StageRoute, nil, "scheme %q: only http and https can be asked", call.Scheme)
+		return k, nil, fail(capture.StageRoute, nil, "scheme %q: only http and https can be asked", call.Scheme)
 	}
 	if k.host == "" {
-		return k, fail(capture.StageRoute, nil, "the request names no host")
+		return k, nil, fail(capture.StageRoute, nil, "the request names no host")
 	}
-	return k, nil
+	return k, t, nil
 }
 
 // Close closes connections that nobody uses, and lets no further call begin. Those in flight end by themselves, and
@@ -201,7 +217,7 @@ func (c *Client) all() []*host {
 
 // Tunnel connects to host:port for bytes that nobody looks at.
 func (c *Client) Tunnel(ctx context.Context, hostname string, port int, r *Receipt) (net.Conn, error) {
-	l, e := c.connect(ctx, &key{scheme: "tcp", host: hostname, port: port}, nil, nil, r)
+	l, e := c.connect(ctx, &key{scheme: "tcp", host: hostname, port: port}, nil, nil, 0, nil, r)
 	if e != nil {
 		return nil, e
 	}
@@ -210,14 +226,14 @@ func (c *Client) Tunnel(ctx context.Context, hostname string, port int, r *Recei
 
 // TLSTunnel connects to host:port and does TLS there, offering protos by ALPN. serverName "" means the host.
 func (c *Client) TLSTunnel(ctx context.Context, hostname string, port int, serverName string, protos []string, r *Receipt) (*tls.Conn, error) {
-	k, e := c.key(&Call{Scheme: "https", Host: hostname, Port: port, ServerName: serverName})
+	k, t, e := c.key(&Call{Scheme: "https", Host: hostname, Port: port, ServerName: serverName})
 	if e != nil {
 		return nil, e
 	}
 	if protos == nil {
 		protos = []string{}
 	}
-	l, e := c.connect(ctx, &k, protos, nil, r)
+	l, e := c.connect(ctx, &k, t, protos, 0, nil, r)
 	if e != nil {
 		return nil, e
 	}

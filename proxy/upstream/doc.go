@@ -17,6 +17,10 @@
 // Every failure is an *Error: which stage, what happened in plain words with the host and address it happened to, and
 // what to do next.
 //
+// A client certificate goes out only over TLS, only when the server asks for it, to the server it is configured for, and
+// behind the verification of that server's own certificate where that is on. What is configured is always sent: whether it
+// will do is for the server to say, and the receipt says what the server may dislike and what it made of it.
+//
 // Certificates are verified here and not by crypto/tls, so that a host whose verification is off still has a receipt
 // that says what would have failed. Sessions are resumed within one pool key only: whatever decides who we are and
 // whom we trust is part of that key, and a session never crosses it.

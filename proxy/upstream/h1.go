@@ -313,7 +313,7 @@ func (x *exchange) WriteTo(w io.Writer) (int64, error) {
 func (x *exchange) ended(err error) error {
 	if err == io.EOF {
 		x.finished()
-		if x.untilClose && x.hc.tls != nil && x.hc.sock.ended.Load() {
+		if x.untilClose && x.hc.secured != nil && x.hc.sock.ended.Load() {
 			// RFC 9112, 9.8: such an answer is complete only behind a closure alert. crypto/tls takes the end of TCP for one.
 			return fail(capture.StageHTTP, io.ErrUnexpectedEOF, "%s closed the connection without TLS's goodbye (close_notify), after %d bytes of an answer without length: it may have been cut",
 				x.hc.where, x.body.Count())

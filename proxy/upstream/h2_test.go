@@ -29,13 +29,18 @@ func h2Server(t testing.TB, handler http.HandlerFunc) (*httptest.Server, *Client
 	srv.EnableHTTP2 = true
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
-	return srv, testClient(t, Config{Roots: rootsOf(srv)})
+	return srv, testClient(t, Config{Trust: rootsOf(srv)})
 }
 
-func rootsOf(srv *httptest.Server) func(string) *x509.CertPool {
+func rootsOf(srv *httptest.Server) func(Server) Trust {
 	pool := x509.NewCertPool()
 	pool.AddCert(srv.Certificate())
-	return func(string) *x509.CertPool { return pool }
+	return trusting(pool)
+}
+
+// trusting is a Config.Trust of these roots.
+func trusting(pool *x509.CertPool) func(Server) Trust {
+	return func(Server) Trust { return Trust{ID: "test", Roots: pool} }
 }
 
 func h2Call(t testing.TB, method, url string) *Call {
@@ -107,7 +112,7 @@ func TestHTTP2ClientToHTTP1Server(t *testing.T) {
 	}
 	srv.StartTLS()
 	defer srv.Close()
-	c := testClient(t, Config{Roots: rootsOf(srv)})
+	c := testClient(t, Config{Trust: rootsOf(srv)})
 	for range 3 {
 		call := h2Call(t, "GET", srv.URL+"/")
 		if _, body := mustDo(t, c, call); body != "HTTP/1.1"+call.Authority {
@@ -134,7 +139,7 @@ func TestManyCallsShareOneHTTP2Connection(t *testing.T) {
 	}
 	srv.StartTLS()
 	defer srv.Close()
-	c := testClient(t, Config{Roots: rootsOf(srv)})
+	c := testClient(t, Config{Trust: rootsOf(srv)})
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Add(1)
@@ -319,7 +324,7 @@ func TestHTTP2ThousandStreams(t *testing.T) {
 	}
 	srv.StartTLS()
 	defer srv.Close()
-	c := testClient(t, Config{Roots: rootsOf(srv)})
+	c := testClient(t, Config{Trust: rootsOf(srv)})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -377,7 +382,7 @@ func TestHTTP2Only(t *testing.T) {
 		}}}
 	go srv.ServeTLS(l, "", "")
 	defer srv.Close()
-	c := testClient(t, Config{Roots: func(string) *x509.CertPool { return pool }})
+	c := testClient(t, Config{Trust: trusting(pool)})
 	for range 3 {
 		call := &Call{Scheme: "https", Host: "only.localhost", Port: l.Addr().(*net.TCPAddr).Port, Method: "POST", Target: "/", Fields: wire.Fields{{Name: "Host", Value: "x.test"}}, Receipt: new(Receipt)}
 		if resp, body := mustDo(t, c, call.withBody("from ")); body != "from HTTP/2.0" || resp.Proto != "HTTP/2" {

@@ -90,7 +90,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		pool := x509.NewCertPool()
 		pool.AddCert(servers[1].Certificate())
 		pool.AddCert(servers[2].Certificate())
-		c := New(Config{Roots: func(string) *x509.CertPool { return pool }})
+		c := New(Config{Trust: trusting(pool)})
 		var wg sync.WaitGroup
 		slots := make(chan struct{}, 32)
 		for i := range 2000 {
@@ -167,7 +167,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 // What is idle for too long is closed, and hosts are forgotten.
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	srv, _ := h2Server(t, func(w http.ResponseWriter, r *http.Request) {})
-	c := testClient(t, Config{Roots: rootsOf(srv), IdleTimeout: 30 * time.Millisecond})
+	c := testClient(t, Config{Trust: rootsOf(srv), IdleTimeout: 30 * time.Millisecond})
 	mustDo(t, c, callTo(t, "GET", srv.URL+"/"))
 	mustDo(t, c, h2Call(t, "GET", srv.URL+"/"))
 	settle(t, "hosts", 0, func() int {

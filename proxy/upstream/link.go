@@ -21,8 +21,8 @@ type link struct {
 	id       string
 	where    string // how errors name the origin
 	ip       string
-	protocol string // what ALPN chose, "" without
-	tls      *capture.TLS
+	protocol string   // what ALPN chose, "" without
+	secured  *secured // nil without TLS
 	route    *capture.Route
 
 	dns, connect, ssl time.Duration // negative: did not happen
@@ -41,7 +41,10 @@ func (l *link) abort() { l.sock.Conn.Close() }
 
 // note writes what is known of the connection into a receipt.
 func (l *link) note(f *Facts, reused bool) {
-	f.ServerIP, f.Connection, f.Reused, f.TLS, f.Route = l.ip, l.id, reused, l.tls, l.route
+	f.ServerIP, f.Connection, f.Reused, f.Route = l.ip, l.id, reused, l.route
+	if l.secured != nil {
+		f.TLS = l.secured.receipt()
+	}
 	if reused {
 		return
 	}
@@ -55,9 +58,9 @@ func (l *link) note(f *Facts, reused bool) {
 	}
 }
 
-// connect makes a connection to an origin, with TLS where protos says which protocols to offer. The receipt is filled
-// as it goes.
-func (c *Client) connect(ctx context.Context, k *key, protos []string, m *memory, r *Receipt) (*link, *Error) {
+// connect makes a connection to an origin, with TLS on these terms where protos says which protocols to offer, up to the
+// newest version (0: no bound). The receipt is filled as it goes.
+func (c *Client) connect(ctx context.Context, k *key, t *terms, protos []string, newest uint16, m *memory, r *Receipt) (*link, *Error) {
 	origin := joinHostPort(k.host, k.port)
 	route := direct
 	if c.cfg.Route != nil {
@@ -112,26 +115,24 @@ func (c *Client) connect(ctx context.Context, k *key, protos []string, m *memory
 	seen.Hops = slices.Clone(l.route.Hops)
 	r.update(func(f *Facts) { l.note(f, false); f.Route = &seen })
 	begin = time.Now()
-	h := &hello{
-		host: strings.TrimSuffix(k.serverName, "."), where: l.where, serverName: k.serverName, protos: protos,
-		insecure: k.insecure, timeout: c.cfg.TLSTimeout,
-	}
-	if c.cfg.Roots != nil {
-		h.roots = c.cfg.Roots(k.host)
-	}
+	h := &hello{where: l.where, serverName: k.serverName, protos: protos, terms: t, max: newest}
 	conn, receipt, e := c.handshake(ctx, h, l.sock, m)
-	l.ssl, l.tls = time.Since(begin), receipt
-	hop.TLS = receipt
-	r.update(func(f *Facts) { l.note(f, false) })
+	l.ssl = time.Since(begin)
+	apart := *receipt
+	apart.ClientCertificate = nil // what became of it is told once, with the connection
+	hop.TLS = &apart
 	if e != nil {
+		r.update(func(f *Facts) { l.note(f, false); f.TLS = receipt })
 		if code, remote, ok := alertOf(e.Cause); ok && remote && code == alertProtocolVersion {
-			if v := c.oldVersion(ctx, d.address.String(), h); v != "" {
+			if v := c.otherVersion(ctx, d.address.String(), h); v != "" {
 				e.Message += ": it speaks " + v + " at best"
 			}
 		}
 		return nil, e
 	}
-	l.Conn, l.protocol = conn, receipt.ALPN
+	l.secured = conn
+	r.update(func(f *Facts) { l.note(f, false) })
+	l.Conn, l.protocol = conn.Conn, receipt.ALPN
 	return l, nil
 }
 

@@ -14,8 +14,9 @@ type key struct {
 	scheme, host string
 	port         int
 	serverName   string
-	insecure     bool
-	identity     string
+	// Who we are, whom we trust, and how TLS is spoken.
+	identities, trust, policy string
+	insecure                  bool
 }
 
 // sweepEvery is how often idle connections are looked at.
@@ -38,7 +39,8 @@ const (
 type host struct {
 	client *Client
 	key    key
-	users  int // calls between host and leave; guarded by Client.mu
+	terms  *terms // nil without TLS
+	users  int    // calls between host and leave; guarded by Client.mu
 
 	mu      sync.Mutex
 	idle    []*h1conn // oldest first
@@ -60,10 +62,13 @@ type flight struct {
 // conn is what carries a call.
 type carrier interface {
 	roundTrip(ctx context.Context, call *Call, reused bool) (*Response, *Error)
+	// answered and left note what the answer, or the end without one, says about the connection.
+	answered(r *Receipt, resp *Response)
+	left(r *Receipt, e *Error)
 }
 
 // host returns the pool for a key, nil when the client is closed. leave has to be called.
-func (c *Client) host(k key) *host {
+func (c *Client) host(k key, t *terms) *host {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -71,7 +76,7 @@ func (c *Client) host(k key) *host {
 	}
 	h := c.hosts[k]
 	if h == nil {
-		h = &host{client: c, key: k}
+		h = &host{client: c, key: k, terms: t}
 		if k.scheme == "https" {
 			h.memory = newMemory()
 		}
@@ -193,7 +198,7 @@ func (h *host) get(ctx context.Context, call *Call, fresh bool, begun time.Time)
 	for {
 		h.mu.Lock()
 		h.touched = begun
-		wantsH2 := (call.HTTP2 && h.spoken != speaksH1 || h.spoken == refusesH1) && call.Upgrade == ""
+		wantsH2 := (h.offersH2(call.HTTP2) && h.spoken != speaksH1 || h.spoken == refusesH1) && call.Upgrade == ""
 		if !wantsH2 {
 			h.mu.Unlock()
 			hc, reused, e := h.getH1(ctx, call, fresh)
@@ -239,6 +244,14 @@ func (h *host) get(ctx context.Context, call *Call, fresh bool, begun time.Time)
 	}
 }
 
+// offersH2 says whether HTTP/2 is offered for a client that speaks it, or does not.
+func (h *host) offersH2(client bool) bool {
+	if h.terms == nil {
+		return client
+	}
+	return h.terms.offersH2(client)
+}
+
 // onlyH2 says whether a server refused HTTP/1.1.
 func onlyH2(e *Error) bool {
 	code, remote, ok := alertOf(e.Cause)
@@ -269,12 +282,12 @@ func (h *host) fly(ctx context.Context, call *Call, fl *flight, alone bool) (con
 	}
 	var protos []string
 	if h.key.scheme == "https" {
-		protos = []string{"h2", "http/1.1"}
+		protos = h.terms.protocols("h2", "http/1.1")
 		if alone {
-			protos = protos[:1]
+			protos = []string{"h2"}
 		}
 	}
-	l, e := h.client.connect(ctx, &h.key, protos, h.remembered(), receipt)
+	l, e := h.client.connect(ctx, &h.key, h.terms, protos, 0, h.remembered(), receipt)
 	if e != nil {
 		if ctx.Err() == nil {
 			fl.err, fl.facts = e, receipt.Snapshot()
@@ -349,9 +362,9 @@ func (h *host) getH1(ctx context.Context, call *Call, fresh bool) (hc *h1conn, r
 	}
 	var protos []string
 	if h.key.scheme == "https" {
-		protos = []string{"http/1.1"}
+		protos = h.terms.protocols("http/1.1")
 	}
-	l, e := h.client.connect(ctx, &h.key, protos, h.remembered(), call.Receipt)
+	l, e := h.client.connect(ctx, &h.key, h.terms, protos, 0, h.remembered(), call.Receipt)
 	if e != nil {
 		return nil, false, e
 	}

@@ -5,36 +5,26 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/hex"
-	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
 	"eaves/capture"
 )
 
-// The verdicts on client certificates that this package gives.
-const (
-	verdictNotRequested = "not-requested"
-	verdictNoRule       = "no-rule"
-	verdictUnknown      = "unknown"
-)
-
 // hello is one TLS handshake with a server.
 type hello struct {
-	host, where string // the name verified, and how errors name the server
-	serverName  string
-	protos      []string
-	insecure    bool
-	roots       *x509.CertPool
-	timeout     time.Duration
+	where      string // how errors name the server
+	serverName string // sent, and verified
+	protos     []string
+	terms      *terms
+	max        uint16 // the highest version offered, where the policy does not want a lower one; 0: no bound
+	timeout    time.Duration
+	auth       *authentication
 
 	// What is seen on the way.
-	asked        bool
-	acceptable   []string
 	state        tls.ConnectionState // as of verification, or of the handshake's end
 	verification verification
 }
@@ -58,49 +48,97 @@ type memory struct {
 	sessions tls.ClientSessionCache
 
 	mu    sync.Mutex
-	asked *capture.ClientCertificate // how the last full handshake settled it
+	known bool
+	proof proof // of the last full handshake
 }
 
 func newMemory() *memory { return &memory{sessions: tls.NewLRUClientSessionCache(sessionsPerHost)} }
 
-// remember says of a resumed session what the handshake that began it had settled: a server cannot ask again then.
-func (m *memory) remember(t *capture.TLS) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !t.Resumed {
-		m.asked = t.ClientCertificate
+// remember keeps how a full handshake settled who we are: a server cannot ask again in one that resumes its session.
+func (m *memory) remember(p proof) {
+	if m == nil {
 		return
 	}
-	if m.asked != nil {
-		cc := *m.asked
-		cc.Explanation = "The session was resumed. In the handshake before: " + cc.Explanation
-		t.ClientCertificate = &cc
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known, m.proof = true, p
+}
+
+// recall is what was settled when a session was begun.
+func (m *memory) recall() (p proof, ok bool) {
+	if m == nil {
+		return p, false
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.proof, m.known
+}
+
+// secured is a connection with TLS, and what is told of it.
+type secured struct {
+	*tls.Conn
+	where  string
+	auth   *authentication
+	base   *capture.TLS // but for the client certificate
+	memory *memory      // may be nil
+
+	mu      sync.Mutex
+	outcome outcome // as it stands
+	times   int     // how often we had been asked when receipts were made
+	made    map[outcome]*capture.TLS
+}
+
+// tlsToProxy does TLS with a parent proxy on raw, on the terms that hold for that proxy: what is meant for origins is not
+// shown to it. The receipt is there also when it fails. raw is closed on failure.
+func (c *Client) tlsToProxy(ctx context.Context, raw net.Conn, t *terms, where string, protos []string) (*secured, *capture.TLS, *Error) {
+	name := t.policy.ServerName
+	if name == "" {
+		name = t.server.Host
+	}
+	ascii, err := asciiHost(name)
+	if err != nil {
+		raw.Close()
+		return nil, nil, fail(capture.StageDNS, err, "%q is not a host name", name)
+	}
+	if len(t.policy.ALPN) > 0 {
+		protos = t.policy.ALPN
+	}
+	return c.handshake(ctx, &hello{where: where, serverName: ascii, protos: protos, terms: t}, raw, nil)
 }
 
 // handshake does TLS on raw. The receipt is there also when it fails, as far as it got. raw is closed on failure.
-func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, m *memory) (*tls.Conn, *capture.TLS, *Error) {
+func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, m *memory) (*secured, *capture.TLS, *Error) {
+	h.auth, h.timeout = &authentication{terms: h.terms}, c.cfg.TLSTimeout
+	host := strings.TrimSuffix(h.serverName, ".")
+	policy := &h.terms.policy
 	cfg := &tls.Config{
 		ServerName:         h.serverName,
 		NextProtos:         h.protos,
+		MinVersion:         policy.Min,
+		MaxVersion:         policy.Max,
+		Renegotiation:      policy.Renegotiation,
 		InsecureSkipVerify: true, // VerifyConnection does it, so that what would have failed is known
+		// It is called before a client certificate is asked for: one is shown only to a server that is who it should be.
 		VerifyConnection: func(cs tls.ConnectionState) error {
 			h.state = cs
-			h.verification = verify(cs.PeerCertificates, h.host, h.roots, time.Now())
-			if h.insecure {
+			h.verification = verify(cs.PeerCertificates, host, h.terms.trust.Roots, time.Now())
+			if h.terms.trust.Insecure {
 				return nil
 			}
 			return h.verification.err
 		},
-		GetClientCertificate: func(i *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			h.asked = true
-			for _, der := range i.AcceptableCAs {
-				h.acceptable = append(h.acceptable, distinguishedName(der))
-			}
-			return &tls.Certificate{}, nil
-		},
-		CipherSuites: c.suites,
-		KeyLogWriter: c.cfg.KeyLog,
+		GetClientCertificate: h.auth.certificate,
+		CipherSuites:         c.suites,
+		KeyLogWriter:         c.cfg.KeyLog,
+	}
+	if h.max != 0 && (cfg.MaxVersion == 0 || h.max < cfg.MaxVersion) {
+		cfg.MaxVersion = h.max
+	}
+	if len(policy.Ciphers) > 0 {
+		cfg.CipherSuites = policy.Ciphers
+	}
+	if policy.Renegotiation == tls.RenegotiateNever && len(h.terms.identities) > 0 {
+		cfg.Renegotiation = tls.RenegotiateOnceAsClient // servers ask so that want a certificate for some paths only
 	}
 	if m != nil {
 		cfg.ClientSessionCache = m.sessions
@@ -110,28 +148,25 @@ func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, m *memor
 	conn := tls.Client(raw, cfg)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
-		receipt := h.receipt()
-		if code, remote, ok := alertOf(err); ok && remote {
-			receipt = refused(receipt, code)
-		}
-		return nil, receipt, h.explain(ctx, err)
+		e := h.explain(ctx, err)
+		return nil, h.receipt(h.failed(ctx, err)), e
 	}
 	h.state = conn.ConnectionState()
-	receipt := h.receipt()
-	if m != nil {
-		m.remember(receipt)
-	}
-	return conn, receipt, nil
+	s := &secured{Conn: conn, where: h.where, auth: h.auth, memory: m, base: h.base(), made: make(map[outcome]*capture.TLS, 2)}
+	s.outcome = outcome{kind: ready, resumed: h.state.DidResume}
+	h.auth.finish(h.state.DidResume, m)
+	s.times = h.auth.times
+	return s, s.receipt(), nil
 }
 
-// receipt is what the handshake came to.
-func (h *hello) receipt() *capture.TLS {
+// base is what the handshake came to, but for the client certificate.
+func (h *hello) base() *capture.TLS {
 	cs := h.state
 	t := &capture.TLS{
 		ALPN: cs.NegotiatedProtocol, ServerName: h.serverName, Resumed: cs.DidResume,
 		Verified: len(cs.PeerCertificates) > 0 && h.verification.err == nil, VerifyError: h.verification.message,
-		PeerCertificates:  make([]capture.Certificate, len(cs.PeerCertificates)),
-		ClientCertificate: &capture.ClientCertificate{Requested: h.asked, AcceptableCAs: h.acceptable},
+		PeerCertificates: make([]capture.Certificate, len(cs.PeerCertificates)),
+		Policy:           h.terms.policy.Rule, Trust: h.terms.trust.Reason,
 	}
 	if cs.Version != 0 {
 		t.Version, t.CipherSuite = tls.VersionName(cs.Version), tls.CipherSuiteName(cs.CipherSuite)
@@ -139,43 +174,78 @@ func (h *hello) receipt() *capture.TLS {
 	for i, c := range cs.PeerCertificates {
 		t.PeerCertificates[i] = certificate(c)
 	}
-	cc := t.ClientCertificate
-	if cc.AcceptableCAs == nil {
-		cc.AcceptableCAs = []string{}
+	return t
+}
+
+// receipt is that of a handshake that failed.
+func (h *hello) receipt(o outcome) *capture.TLS {
+	t := h.base()
+	t.ClientCertificate = h.auth.receipt(o)
+	return t
+}
+
+// receipt is what is told of the connection as it stands.
+func (s *secured) receipt() *capture.TLS {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tell(s.outcome)
+}
+
+// tell makes the receipt for an outcome, once for each: exchanges over one connection share them. s.mu is held.
+func (s *secured) tell(o outcome) *capture.TLS {
+	if p, times := s.auth.seen(); times != s.times { // by renegotiation
+		s.times = times
+		clear(s.made)
+		s.memory.remember(p)
 	}
-	switch {
-	case h.asked:
-		cc.Verdict = verdictNoRule
-		cc.Explanation = fmt.Sprintf("The server asked for a client certificate; none is configured for %s, so none was sent.", h.host)
-	case cs.DidResume:
-		cc.Verdict = verdictUnknown
-		cc.Explanation = "The session was resumed: whether a client certificate is wanted was settled in an earlier handshake."
-	case cs.HandshakeComplete:
-		cc.Verdict = verdictNotRequested
-		cc.Explanation = "The server did not ask for a client certificate."
-	default:
-		cc.Verdict = verdictUnknown
-		cc.Explanation = "The handshake failed before it was known whether the server asks for a client certificate."
+	t, ok := s.made[o]
+	if !ok {
+		told := *s.base
+		told.ClientCertificate = s.auth.receipt(o)
+		t = &told
+		s.made[o] = t
 	}
 	return t
 }
 
-// refused returns the receipt of a connection that the server refused by a TLS alert, in the handshake or after it, as
-// TLS 1.3 servers do when a client certificate does not please them (RFC 8446, 4.4.2.4).
-func refused(t *capture.TLS, alert uint8) *capture.TLS {
-	if t == nil {
-		return nil
+// became notes an outcome and returns the receipt of the exchange that had it. What the exchanges after it are told is
+// only that the server answers.
+func (s *secured) became(kind outcomeKind, status int) *capture.TLS {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := outcome{kind: kind, status: status, resumed: s.outcome.resumed}
+	if kind == answered {
+		s.outcome = outcome{kind: answered, resumed: o.resumed}
 	}
-	late := *t
-	if t.ClientCertificate != nil {
-		cc := *t.ClientCertificate
-		cc.Alert = alertName(alert)
-		if cc.Requested {
-			cc.Explanation = fmt.Sprintf("The server asked for a client certificate, none is configured, and it refused the connection (%s).", cc.Alert)
-		}
-		late.ClientCertificate = &cc
+	return s.tell(o)
+}
+
+// hungUp is the receipt of an exchange whose server closed the connection without an answer.
+func (s *secured) hungUp() *capture.TLS {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outcome.kind == answered {
+		return s.tell(s.outcome) // it had been content
 	}
-	return &late
+	return s.tell(outcome{kind: hungUp, resumed: s.outcome.resumed})
+}
+
+// refusal is the error and the receipt of an alert that came after the handshake, as TLS 1.3 servers send it when a
+// client certificate does not please them (RFC 8446, 4.4.2.4); nil where err is no alert.
+func (s *secured) refusal(err error) (*capture.TLS, *Error) {
+	code, remote, ok := alertOf(err)
+	if !ok || !remote && code != alertNoRenegotiation {
+		return nil, nil
+	}
+	s.mu.Lock()
+	told := s.tell(outcome{kind: alerted, alert: code, resumed: s.outcome.resumed})
+	s.mu.Unlock()
+	if !remote {
+		return told, s.auth.renegotiation(s.where, err)
+	}
+	e := fail(capture.StageTLS, err, "TLS with %s: the server ended the connection after the handshake with the alert %s", s.where, alertWords(code))
+	s.auth.blame(e, code)
+	return told, e
 }
 
 func certificate(c *x509.Certificate) capture.Certificate {
@@ -190,39 +260,18 @@ func certificate(c *x509.Certificate) capture.Certificate {
 	}
 }
 
-// distinguishedName writes a name as a server lists it among the CAs it accepts.
-func distinguishedName(der []byte) string {
-	var rdn pkix.RDNSequence
-	if rest, err := asn1.Unmarshal(der, &rdn); err != nil || len(rest) > 0 {
-		return "unreadable name " + hex.EncodeToString(der)
-	}
-	return rdn.String()
-}
-
-// lateAlert is the error of a TLS alert that came after the handshake, nil where err is none.
-func lateAlert(where string, t *capture.TLS, err error) *Error {
-	code, remote, ok := alertOf(err)
-	if !ok || !remote {
-		return nil
-	}
-	e := fail(capture.StageTLS, err, "TLS with %s: the server ended the connection after the handshake with the alert %s", where, alertWords(code))
-	if t != nil && t.ClientCertificate != nil && t.ClientCertificate.Requested && aboutCertificate(code) {
-		e.Message += ": it asked for a client certificate, and none is configured for it"
-	}
-	return e
-}
-
 // alerted is the error of a TLS alert that came after the handshake, nil where err is none. The receipt is told.
 func (l *link) alerted(r *Receipt, err error) *Error {
-	e := lateAlert(l.where, l.tls, err)
+	if l.secured == nil {
+		return nil
+	}
+	told, e := l.secured.refusal(err)
 	if e == nil {
 		return nil
 	}
-	code, _, _ := alertOf(err)
-	late := refused(l.tls, code)
 	r.update(func(f *Facts) {
 		l.note(f, f.Reused)
-		f.TLS = late
+		f.TLS = told
 	})
 	return e
 }

@@ -232,7 +232,7 @@ func TestBadTLSOrigins(t *testing.T) {
 			t.Parallel()
 			pool := x509.NewCertPool()
 			pool.AddCert(root.cert)
-			c := testClient(t, Config{Roots: func(string) *x509.CertPool { return pool }, TLSTimeout: 500 * time.Millisecond})
+			c := testClient(t, Config{Trust: trusting(pool), TLSTimeout: 500 * time.Millisecond})
 			for _, http2 := range []bool{false, true} {
 				call := &Call{Scheme: "https", Host: "bad.localhost", Port: 1, Method: "GET", Target: "/", HTTP2: http2, Receipt: new(Receipt)}
 				call.Port = tt.serve(t)
@@ -272,13 +272,15 @@ func TestBadTLSOrigins(t *testing.T) {
 func TestInsecureSaysWhatWouldHaveFailed(t *testing.T) {
 	leaf := issue(t, nil, func(c *x509.Certificate) { c.DNSNames, c.NotAfter = []string{"a.test"}, time.Now().Add(-time.Minute) })
 	port := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{chainOf(leaf)}, NextProtos: []string{"h2", "http/1.1"}})
-	c := testClient(t, Config{Insecure: func(host string, p int) bool { return host == "x.localhost" && p == port }})
+	c := testClient(t, Config{Trust: func(s Server) Trust {
+		return Trust{Insecure: s == Server{Host: "x.localhost", Port: port}, Reason: "--insecure"}
+	}})
 	for range 2 { // the second session may be resumed, and is judged all the same
 		for _, http2 := range []bool{false, true} {
 			call := &Call{Scheme: "https", Host: "x.localhost", Port: port, Method: "GET", Target: "/", HTTP2: http2, Receipt: new(Receipt)}
 			mustDo(t, c, call)
 			f := call.Receipt.Snapshot()
-			if f.TLS.Verified || !strings.Contains(f.TLS.VerifyError, "expired") || !strings.Contains(f.TLS.VerifyError, "a.test") || !strings.Contains(f.TLS.VerifyError, "self-signed") {
+			if f.TLS.Verified || !strings.Contains(f.TLS.VerifyError, "expired") || !strings.Contains(f.TLS.VerifyError, "a.test") || !strings.Contains(f.TLS.VerifyError, "self-signed") || f.TLS.Trust != "--insecure" {
 				t.Errorf("got %+v", f.TLS)
 			}
 		}
@@ -288,7 +290,7 @@ func TestInsecureSaysWhatWouldHaveFailed(t *testing.T) {
 		}
 		c.mu.Unlock()
 	}
-	c.cfg.Insecure = func(string, int) bool { return false }
+	c.cfg.Trust = func(Server) Trust { return Trust{} }
 	wantError(t, mustFail(t, c, &Call{Scheme: "https", Host: "x.localhost", Port: port, Method: "GET", Target: "/"}), capture.StageTLS, 502, "expired")
 }
 
@@ -302,7 +304,7 @@ func TestClientCertificateReceipt(t *testing.T) {
 		for _, http2 := range []bool{false, true} {
 			port := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{chainOf(issue(t, root, leafFor("m.localhost")))}, ClientAuth: tls.RequireAndVerifyClientCert,
 				ClientCAs: clients, MaxVersion: version, NextProtos: []string{"h2", "http/1.1"}})
-			c := testClient(t, Config{Roots: func(string) *x509.CertPool { return pool }})
+			c := testClient(t, Config{Trust: trusting(pool)})
 			call := &Call{Scheme: "https", Host: "m.localhost", Port: port, Method: "GET", Target: "/", HTTP2: http2, Receipt: new(Receipt)}
 			wantError(t, mustFail(t, c, call), capture.StageTLS, 502, "asked for a client certificate")
 			cc := call.Receipt.Snapshot().TLS.ClientCertificate
@@ -339,7 +341,7 @@ func TestStaleTLSConnections(t *testing.T) {
 			}()
 		}
 	}()
-	c := testClient(t, Config{Roots: func(string) *x509.CertPool { return pool }})
+	c := testClient(t, Config{Trust: trusting(pool)})
 	for i := range 3 {
 		call := &Call{Scheme: "https", Host: "s.localhost", Port: l.Addr().(*net.TCPAddr).Port, Method: "POST", Target: "/", Receipt: new(Receipt)}
 		mustDo(t, c, call)
@@ -349,35 +351,6 @@ func TestStaleTLSConnections(t *testing.T) {
 		}
 		closeNow <- struct{}{}
 		<-closed
-	}
-}
-
-// A session of one identity is never resumed for another, nor are connections shared.
-func TestIdentitiesShareNothing(t *testing.T) {
-	root := issue(t, nil, ca("Test Root"))
-	pool := x509.NewCertPool()
-	pool.AddCert(root.cert)
-	port := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{chainOf(issue(t, root, leafFor("i.localhost")))}, NextProtos: []string{"h2", "http/1.1"}})
-	c := testClient(t, Config{Roots: func(string) *x509.CertPool { return pool }})
-	seen := map[string]string{}
-	for range 2 {
-		for _, who := range []string{"a", "b"} {
-			for _, http2 := range []bool{false, true} {
-				call := &Call{Scheme: "https", Host: "i.localhost", Port: port, Method: "GET", Target: "/", HTTP2: http2, Identity: who, Receipt: new(Receipt)}
-				mustDo(t, c, call)
-				f := call.Receipt.Snapshot()
-				if other, ok := seen[f.Connection]; ok && other != who {
-					t.Errorf("%s and %s share a connection", who, other)
-				}
-				if _, ok := seen[f.Connection]; !ok && f.TLS.Resumed && !http2 {
-					t.Errorf("%s resumed a session at first", who)
-				}
-				seen[f.Connection] = who
-			}
-		}
-	}
-	if len(seen) != 4 {
-		t.Errorf("%d connections", len(seen))
 	}
 }
 
@@ -405,7 +378,7 @@ func TestAnswerThatEndsWithTLS(t *testing.T) {
 					c.(*tls.Conn).NetConn().Close()
 				}
 			}()
-			c := testClient(t, Config{Roots: func(string) *x509.CertPool { return pool }})
+			c := testClient(t, Config{Trust: trusting(pool)})
 			resp, err := c.Do(testContext(t), &Call{Scheme: "https", Host: "e.localhost", Port: l.Addr().(*net.TCPAddr).Port, Method: "GET", Target: "/"})
 			if err != nil {
 				t.Fatal(err)

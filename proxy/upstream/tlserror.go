@@ -44,7 +44,7 @@ var alerts = [...]struct {
 	{80, "internal_error", "an error within the server"},
 	{86, "inappropriate_fallback", "the protocol version was lowered"},
 	{90, "user_canceled", "cancelled"},
-	{100, "no_renegotiation", "renegotiation is refused"},
+	{alertNoRenegotiation, "no_renegotiation", "renegotiation is refused"},
 	{109, "missing_extension", "an extension is missing"},
 	{110, "unsupported_extension", "an extension was not expected"},
 	{111, "certificate_unobtainable", "the certificate could not be fetched"},
@@ -60,8 +60,14 @@ var alerts = [...]struct {
 // The alerts that are treated by themselves.
 const (
 	alertHandshakeFailure     = 40
+	alertCertificateRevoked   = 44
+	alertCertificateExpired   = 45
+	alertUnknownCA            = 48
+	alertAccessDenied         = 49
+	alertDecryptError         = 51
 	alertProtocolVersion      = 70
 	alertInsufficientSecurity = 71
+	alertNoRenegotiation      = 100
 	alertUnrecognizedName     = 112
 	alertCertificateRequired  = 116
 	alertNoApplicationProto   = 120
@@ -83,6 +89,16 @@ func alertWords(code uint8) string {
 		}
 	}
 	return fmt.Sprintf("%d, which has no name", code)
+}
+
+// alertMeaning says what an alert means.
+func alertMeaning(code uint8) string {
+	for _, a := range alerts {
+		if a.code == code {
+			return a.words
+		}
+	}
+	return "it has no name"
 }
 
 // alertOf finds a TLS alert in an error: its code and whether the other side sent it. crypto/tls hides the type, but it
@@ -113,7 +129,7 @@ func (h *hello) explain(ctx context.Context, err error) *Error {
 		return fail(capture.StageTimeout, err, "TLS with %s: the server did not finish the handshake within %s", h.where, seconds(h.timeout)).
 			hint("check that the port speaks TLS")
 	}
-	if h.verification.err != nil && !h.insecure {
+	if h.verification.err != nil && !h.terms.trust.Insecure {
 		return tlsFail("%s", h.verification.message).hint("%s", h.verification.hint)
 	}
 	var record tls.RecordHeaderError
@@ -123,20 +139,26 @@ func (h *hello) explain(ctx context.Context, err error) *Error {
 	if code, remote, ok := alertOf(err); ok && remote {
 		return h.alerted(code, tlsFail)
 	}
+	asked, sent := h.auth.state()
 	switch {
+	case asked && hungUpOn(err):
+		return h.auth.suspect(tlsFail("the server closed the connection during the handshake, without saying why"))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return tlsFail("the server closed the connection during the handshake, without saying why").
 			hint("some servers do so when they do not know the server name %q, or want another TLS version", h.serverName)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return tlsFail("the server reset the connection during the handshake").
 			hint("a firewall may stand between, or the port does not speak TLS")
+	case sent != nil && unsigned(err) != "":
+		return tlsFail("the server asked for a client certificate, but %s could not be used: %s", who(sent), unsigned(err)).
+			hint("another certificate can be chosen for %s, or the key mended", h.auth.where())
 	}
 	message := strings.TrimPrefix(err.Error(), "tls: ")
 	if v, ok := strings.CutPrefix(message, "server selected unsupported protocol version "); ok {
-		return tlsFail("the server speaks only %s, which is no longer offered", versionName(v)).hint("the server needs TLS 1.2 or later")
+		return tlsFail("the server speaks only %s, which is not offered", versionName(v)).hint("%s", h.versionHint())
 	}
 	if strings.Contains(message, "cipher suite") {
-		return tlsFail("the server chose a cipher suite that was not offered").hint("the server needs a modern cipher suite (ECDHE with AES-GCM or ChaCha20)")
+		return tlsFail("the server chose a cipher suite that was not offered").hint("%s", h.suiteHint())
 	}
 	if strings.Contains(message, "unadvertised ALPN") {
 		return tlsFail("the server chose an application protocol (ALPN) that was not offered; offered: %s", strings.Join(h.protos, ", "))
@@ -170,17 +192,16 @@ func (h *hello) notTLS(record tls.RecordHeaderError, tlsFail func(string, ...any
 
 func (h *hello) alerted(code uint8, tlsFail func(string, ...any) *Error) *Error {
 	e := tlsFail("the server refused the handshake with the alert %s", alertWords(code))
-	if h.asked && aboutCertificate(code) {
-		e.Message += fmt.Sprintf(": it asked for a client certificate, and none is configured for %s", h.host)
+	if h.auth.blame(e, code) {
 		return e
 	}
 	switch code {
 	case alertProtocolVersion:
-		e.Message += ": it speaks neither TLS 1.2 nor 1.3, and older versions are not offered"
-		e.hint("the server needs TLS 1.2 or later")
+		e.Message += ": it speaks " + h.versions()
+		e.hint("%s", h.versionHint())
 	case alertHandshakeFailure, alertInsufficientSecurity:
 		e.Message += ": nothing that is offered will do for it; it may want ciphers that are not offered (such as RC4, 3DES or DHE)"
-		e.hint("the server needs a modern cipher suite (ECDHE with AES-GCM or ChaCha20)")
+		e.hint("%s", h.suiteHint())
 	case alertUnrecognizedName:
 		e.hint("the server does not serve the name %q", h.serverName)
 	case alertNoApplicationProto:
@@ -189,10 +210,155 @@ func (h *hello) alerted(code uint8, tlsFail func(string, ...any) *Error) *Error 
 	return e
 }
 
+// oldest and newest are the versions offered.
+func (h *hello) oldest() uint16 {
+	if h.terms.policy.Min != 0 {
+		return h.terms.policy.Min
+	}
+	return tls.VersionTLS12
+}
+
+func (h *hello) newest() uint16 {
+	newest := uint16(tls.VersionTLS13)
+	for _, v := range []uint16{h.terms.policy.Max, h.max} {
+		if v != 0 {
+			newest = min(newest, v)
+		}
+	}
+	return newest
+}
+
+// versions says which versions a server does not speak: those offered.
+func (h *hello) versions() string {
+	oldest, newest := h.oldest(), h.newest()
+	switch {
+	case oldest == tls.VersionTLS12 && newest == tls.VersionTLS13:
+		return "neither TLS 1.2 nor 1.3, and older versions are not offered"
+	case oldest == newest:
+		return "no " + tls.VersionName(oldest) + ", and other versions are not offered"
+	}
+	return fmt.Sprintf("none of %s to %s, which are offered", tls.VersionName(oldest), tls.VersionName(newest))
+}
+
+func (h *hello) versionHint() string {
+	if h.oldest() >= tls.VersionTLS12 && h.newest() == tls.VersionTLS13 {
+		return fmt.Sprintf("the server needs TLS 1.2 or later; to speak older versions with it: eaves tls set %s --min 1.0", h.auth.where())
+	}
+	return fmt.Sprintf("other versions are offered with: eaves tls set %s --min 1.0 --max 1.3", h.auth.where())
+}
+
+func (h *hello) suiteHint() string {
+	return fmt.Sprintf("the server needs a modern cipher suite (ECDHE with AES-GCM or ChaCha20); to offer others: eaves tls set %s --ciphers LIST", h.auth.where())
+}
+
+// failed is what a handshake that ended in err came to.
+func (h *hello) failed(ctx context.Context, err error) outcome {
+	o := outcome{kind: begun, resumed: h.state.DidResume}
+	if ctx.Err() != nil {
+		return o
+	}
+	if code, remote, ok := alertOf(err); ok && remote {
+		o.kind, o.alert = alerted, code
+	} else if why := unsigned(err); why != "" {
+		o.kind, o.cause = unusable, why
+	} else if hungUpOn(err) {
+		o.kind = hungUp
+	}
+	return o
+}
+
+// hungUpOn says whether the server closed the connection.
+func hungUpOn(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// unsigned says why nothing could be signed with a client certificate's key, "" where that was not what failed.
+func unsigned(err error) string {
+	const tokens = "tls: failed to sign handshake: "
+	switch message := err.Error(); {
+	case strings.Contains(message, "doesn't support any of the certificate's signature algorithms"):
+		return "its key makes no signature that the server takes"
+	case strings.HasPrefix(message, tokens):
+		return "signing with its key failed: " + strings.TrimPrefix(message, tokens)
+	}
+	return ""
+}
+
+// state returns whether we were asked for a certificate, and which was sent.
+func (a *authentication) state() (asked bool, sent *Identity) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.asked, a.sent
+}
+
+// blame adds to the error of an alert what it has to do with a client certificate, and says whether it has.
+func (a *authentication) blame(e *Error, code uint8) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.asked || !aboutCertificate(code) {
+		return false
+	}
+	if a.sent == nil && code == alertDecryptError {
+		return false
+	}
+	if a.sent == nil {
+		e.Message += ": it asked for a client certificate, and " + a.none()
+		e.Hint = a.add()
+		return true
+	}
+	e.Message += fmt.Sprintf(": it asked for a client certificate and does not accept %s: %s", who(a.sent), a.cause(code))
+	e.Hint = a.remedy()
+	return true
+}
+
+// suspect adds to the error of a connection that was closed without a word what it may have to do with a client
+// certificate.
+func (a *authentication) suspect(e *Error) *Error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.sent == nil {
+		e.Message += fmt.Sprintf("; it had asked for a client certificate, and %s", a.none())
+		e.Hint = a.add()
+		return e
+	}
+	e.Message += fmt.Sprintf("; it had asked for a client certificate and was sent %s", who(a.sent))
+	e.Hint = "some servers do so when they do not accept a certificate; their log may say why"
+	return e
+}
+
+// remedy is what can be done about a certificate that was rejected.
+func (a *authentication) remedy() string {
+	for _, m := range a.misfits {
+		switch m.kind {
+		case misfitDates:
+			return "use a certificate that is valid now; the server's clock counts"
+		case misfitUsage:
+			return "use a certificate that was issued for client authentication"
+		case misfitIssuer:
+			return "use a certificate of a CA that the server accepts, with its intermediate certificates in the same file"
+		}
+	}
+	return fmt.Sprintf("the server's log may say more; eaves doctor https://%s shows each step", a.where())
+}
+
+// renegotiation is the error of a server that wanted another handshake, where none was to be done.
+func (a *authentication) renegotiation(where string, err error) *Error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := fail(capture.StageTLS, err, "TLS with %s: the server wanted to renegotiate after the request, most likely to ask for a client certificate", where)
+	if len(a.terms.identities) == 0 {
+		e.Message += "; " + a.none()
+		e.Hint = a.add()
+		return e
+	}
+	e.Message += "; it had done so before, or the TLS policy does not let it"
+	return e.hint("eaves tls set %s --renegotiation freely", a.where())
+}
+
 // aboutCertificate says whether a server may mean our certificate by that alert.
 func aboutCertificate(code uint8) bool {
 	switch code {
-	case alertHandshakeFailure, 41, 42, 43, 44, 45, 46, 48, 49, alertCertificateRequired:
+	case alertHandshakeFailure, 41, 42, 43, alertCertificateRevoked, alertCertificateExpired, 46, alertUnknownCA, alertAccessDenied, alertDecryptError, alertCertificateRequired:
 		return true
 	}
 	return false

@@ -10,9 +10,9 @@ import (
 // probeTimeout bounds how long a failure waits for its explanation.
 const probeTimeout = 2 * time.Second
 
-// oldVersion finds out which old version of TLS a server speaks that has refused the newer ones, "" where that cannot be
+// otherVersion finds out which version of TLS a server speaks that has refused those offered, "" where that cannot be
 // told. It connects once more and leaves as soon as the server has chosen; nothing is sent over that connection.
-func (c *Client) oldVersion(ctx context.Context, address string, h *hello) string {
+func (c *Client) otherVersion(ctx context.Context, address string, h *hello) string {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	raw, err := c.cfg.Dial(ctx, "tcp", address)
@@ -20,6 +20,10 @@ func (c *Client) oldVersion(ctx context.Context, address string, h *hello) strin
 		return ""
 	}
 	defer raw.Close()
+	newest := uint16(tls.VersionTLS13)
+	if h.newest() == newest { // it wants older ones
+		newest = max(h.oldest()-1, tls.VersionTLS10)
+	}
 	var suites []uint16
 	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
 		suites = append(suites, s.ID)
@@ -27,7 +31,7 @@ func (c *Client) oldVersion(ctx context.Context, address string, h *hello) strin
 	version := uint16(0)
 	known := errors.New("the version is known")
 	conn := tls.Client(raw, &tls.Config{
-		ServerName: h.serverName, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, CipherSuites: suites,
+		ServerName: h.serverName, MinVersion: tls.VersionTLS10, MaxVersion: newest, CipherSuites: suites,
 		InsecureSkipVerify: true, // nobody is trusted: the handshake is never finished
 		VerifyConnection: func(cs tls.ConnectionState) error {
 			version = cs.Version

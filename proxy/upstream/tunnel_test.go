@@ -55,7 +55,7 @@ func TestTLSTunnel(t *testing.T) {
 		}
 	}()
 	port := l.Addr().(*net.TCPAddr).Port
-	c := testClient(t, Config{Roots: func(string) *x509.CertPool { return pool }})
+	c := testClient(t, Config{Trust: trusting(pool)})
 	r := new(Receipt)
 	conn, err := c.TLSTunnel(testContext(t), "127.0.0.1", port, "mail.test", []string{"imap"}, r)
 	if err != nil {

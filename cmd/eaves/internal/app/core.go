@@ -11,7 +11,6 @@ package app
 import (
 	"context"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -30,6 +29,7 @@ import (
 	"eaves/cmd/eaves/internal/failure"
 	"eaves/cmd/eaves/internal/settings"
 	"eaves/proxy"
+	"eaves/proxy/upstream"
 	"eaves/webui"
 	"eaves/webui/apistore"
 )
@@ -103,13 +103,16 @@ func openCore(ctx context.Context, cfg *config.Config, dir *datadir.Dir, log fun
 
 // newProxy makes the proxy.
 func (c *core) newProxy(cfg *config.Config, log func(string)) *proxy.Proxy {
+	trust := upstream.Trust{Insecure: cfg.Insecure}
+	if cfg.Insecure {
+		trust.Reason = "--insecure"
+	}
 	p := proxy.Config{
 		Recorder:    c.store,
 		Leaves:      c.ca,
 		Rules:       func() []proxy.Rule { return *c.rules.Load() },
 		Recording:   c.recording.Load,
-		Insecure:    func(string, int) bool { return cfg.Insecure },
-		Roots:       func(string) *x509.CertPool { return nil },
+		Trust:       func(upstream.Server) upstream.Trust { return trust },
 		Onboarding:  http.HandlerFunc(c.onboard),
 		Own:         c.ownAddresses,
 		PrivateOnly: cfg.LAN,

@@ -1,0 +1,114 @@
+package upstream
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// identityOf is a client certificate for a rule, with the CA certificates that are sent with it.
+func identityOf(rule string, leaf *issued, above ...*issued) Identity {
+	c := chainOf(leaf, above...)
+	c.Leaf = leaf.cert
+	return Identity{ID: fmt.Sprintf("%s %x", rule, leaf.cert.SerialNumber), Number: 1, Rule: rule, Certificate: &c}
+}
+
+func clientCert(name string) func(*x509.Certificate) {
+	return func(c *x509.Certificate) {
+		c.Subject.CommonName, c.ExtKeyUsage = name, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	}
+}
+
+func poolOf(certs ...*issued) *x509.CertPool {
+	p := x509.NewCertPool()
+	for _, c := range certs {
+		p.AddCert(c.cert)
+	}
+	return p
+}
+
+// whoServer answers with whom it sees: the common name of the client's certificate, and whether the session was resumed.
+func whoServer(t testing.TB, cfg *tls.Config, handler http.HandlerFunc) int {
+	t.Helper()
+	if handler == nil {
+		handler = func(w http.ResponseWriter, r *http.Request) {
+			who := "nobody"
+			if len(r.TLS.PeerCertificates) > 0 {
+				who = r.TLS.PeerCertificates[0].Subject.CommonName
+			}
+			fmt.Fprintf(w, "%s resumed=%v", who, r.TLS.DidResume)
+		}
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{ErrorLog: quiet, Handler: handler}
+	go srv.Serve(l)
+	t.Cleanup(func() { srv.Close() })
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Two identities that take turns, with resumption on: the server never sees one for the other.
+func TestIdentitiesShareNothing(t *testing.T) {
+	root, clients := issue(t, nil, ca("Test Root")), issue(t, nil, ca("Clients CA"))
+	ids := []Identity{identityOf("*", issue(t, clients, clientCert("alice"))), identityOf("*", issue(t, clients, clientCert("bob")))}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, http2 := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, HTTP/2 %v", tls.VersionName(version), http2), func(t *testing.T) {
+				port := whoServer(t, &tls.Config{Certificates: []tls.Certificate{chainOf(issue(t, root, leafFor("i.localhost")))}, MaxVersion: version,
+					ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: poolOf(clients), NextProtos: []string{"h2", "http/1.1"}}, nil)
+				c := testClient(t, Config{Trust: trusting(poolOf(root))})
+				resumed := 0
+				connections := map[string]string{}
+				for round := range 6 {
+					for i, who := range []string{"alice", "bob"} {
+						call := &Call{Scheme: "https", Host: "i.localhost", Port: port, Method: "GET", Target: "/", HTTP2: http2, Receipt: new(Receipt), Choice: Choice{Identities: ids[i : i+1]}}
+						_, body := mustDo(t, c, call)
+						f := call.Receipt.Snapshot()
+						if want := fmt.Sprintf("%s resumed=%v", who, f.TLS.Resumed); body != want {
+							t.Errorf("round %d: the server saw %q, want %q", round, body, want)
+						}
+						cc := f.TLS.ClientCertificate
+						if cc.Sent == nil || cc.Sent.Subject != "CN="+who || cc.Verdict != verdictAccepted || !cc.Requested {
+							t.Errorf("round %d, %s: got %+v", round, who, cc)
+						}
+						if f.TLS.Resumed && !f.Reused {
+							resumed++
+						}
+						if other, ok := connections[f.Connection]; ok && other != who {
+							t.Errorf("%s and %s share a connection", who, other)
+						}
+						connections[f.Connection] = who
+					}
+					if round%2 == 1 { // connections are closed, sessions stay
+						for _, h := range c.all() {
+							h.sweep(testLater)
+						}
+					}
+				}
+				if resumed == 0 {
+					t.Error("no session was resumed: nothing is proven")
+				}
+			})
+		}
+	}
+}
+
+func readAll(t testing.TB, r io.ReadCloser) string {
+	t.Helper()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Error(err)
+	}
+	r.Close()
+	return string(b)
+}
+
+// testLater is when every idle connection was idle for too long.
+var testLater = time.Now().Add(time.Hour)

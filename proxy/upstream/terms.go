@@ -1,0 +1,83 @@
+package upstream
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// terms are what decides who we are to a server, whom we trust there, and how TLS is spoken.
+type terms struct {
+	server     Server
+	identities []Identity // best first
+	// chosen says that the call named its identities itself, by hand: an empty list is then meant.
+	chosen bool
+	trust  Trust
+	policy Policy
+}
+
+// terms are those of a server. serverName is what the client asked for in TLS, "" where it did not. choice may be nil.
+func (c *Client) terms(s Server, serverName string, choice *Choice) *terms {
+	t := &terms{server: s, trust: c.cfg.Trust(s), policy: c.cfg.Policy(s)}
+	if choice != nil && choice.Insecure != nil && *choice.Insecure != t.trust.Insecure {
+		t.trust.Insecure, t.trust.Reason = *choice.Insecure, "this request alone"
+	}
+	if choice != nil && choice.Identities != nil {
+		t.identities, t.chosen = choice.Identities, true
+		return t
+	}
+	t.identities = c.cfg.Identities(s)
+	if len(t.identities) == 0 && serverName != "" && !t.trust.Insecure && isAddress(s.Host) && !isAddress(serverName) {
+		// The client looked up the name itself, as many do with SOCKS. The server proves that it has the name before it is
+		// shown anything.
+		t.identities = c.cfg.Identities(Server{Host: serverName, Port: s.Port, Proxy: s.Proxy})
+	}
+	return t
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+// identityKey tells identities apart.
+func (t *terms) identityKey() string {
+	switch {
+	case len(t.identities) == 1 && !t.chosen:
+		return t.identities[0].ID
+	case len(t.identities) == 0 && !t.chosen:
+		return ""
+	}
+	var b strings.Builder
+	if t.chosen {
+		b.WriteString("chosen\x00")
+	}
+	for i := range t.identities {
+		b.WriteString(t.identities[i].ID)
+		b.WriteByte(0)
+	}
+	return b.String()
+}
+
+// protocols are those to offer by ALPN to a call that wants these.
+func (t *terms) protocols(wanted ...string) []string {
+	if len(t.policy.ALPN) == 0 {
+		return wanted
+	}
+	if slices.Contains(wanted, "h2") {
+		return t.policy.ALPN
+	}
+	protos := slices.DeleteFunc(slices.Clone(t.policy.ALPN), func(p string) bool { return p == "h2" })
+	if len(protos) == 0 {
+		return wanted
+	}
+	return protos
+}
+
+// offersH2 says whether HTTP/2 is offered to a call whose client speaks it, or does not.
+func (t *terms) offersH2(client bool) bool {
+	if len(t.policy.ALPN) == 0 {
+		return client
+	}
+	return slices.Contains(t.policy.ALPN, "h2")
+}
