@@ -20,7 +20,7 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 1000 --create-home eaves \
- && install -d -o eaves -g eaves -m 0700 /data
+ && install -d -o eaves -g eaves -m 0700 /data /lab
 COPY --from=build /out/eaves /usr/local/bin/eaves
 USER eaves
 # Within a container every interface is the container's own; which of them the world sees, its ports say.
