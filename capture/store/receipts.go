@@ -38,8 +38,9 @@ func (r *receipts) forget() {
 	r.ids, r.chains = make(map[digest]int64), make(map[*capture.Certificate]knownChain)
 }
 
-// id returns the receipt's id in the database, nil where there is no receipt.
-func (r *receipts) id(t *capture.TLS) (driver.Value, error) {
+// id returns the id of an exchange's receipt in the database, nil where there is no receipt.
+func (r *receipts) id(x *capture.Exchange) (driver.Value, error) {
+	t := x.TLS
 	if t == nil {
 		return nil, nil
 	}
@@ -59,6 +60,9 @@ func (r *receipts) id(t *capture.TLS) (driver.Value, error) {
 	if !ok {
 		w := r.writer
 		if err := w.insertReceipt.with(sum[:], string(b)); err != nil {
+			return nil, err
+		}
+		if err := w.seenCertificates(x); err != nil {
 			return nil, err
 		}
 		if id, err = w.conn.integer(context.Background(), "SELECT id FROM receipts WHERE hash = ?", sum[:]); err != nil {

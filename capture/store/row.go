@@ -15,7 +15,7 @@ import (
 
 // ownColumns are the columns of exchanges beside those that filter.Row derives.
 var ownColumns = [...]string{"seq", "client_proto", "status_text", "resp_proto", "req_head", "resp_head", "req_kept", "resp_kept",
-	"truncated", "server", "connection", "reused", "error_hint", "messages", "timings", "target", "mime"}
+	"truncated", "server", "connection", "reused", "error_hint", "messages", "timings", "target", "mime", "cert_sha256"}
 
 // Bits of the column truncated.
 const (
@@ -63,7 +63,7 @@ func (e *rowEncoder) encode(x *capture.Exchange, reqKept, respKept int64) []any 
 		hint = text(x.Error.Hint)
 	}
 	e.values = append(dst, x.Seq, text(x.Client.HTTPVersion), statusText, respProto, size(x.Request.HeadersSize), respHead, reqKept, kept,
-		truncated, text(x.ServerIPAddress), text(x.Connection), integer(x.Reused), hint, x.Messages, encodeTimings(x.Timings), text(x.Request.Target), mime)
+		truncated, text(x.ServerIPAddress), text(x.Connection), integer(x.Reused), hint, x.Messages, encodeTimings(x.Timings), text(x.Request.Target), mime, sentCertificate(x))
 	return e.values
 }
 

@@ -32,9 +32,9 @@ type writer struct {
 	lease int64 // ids up to here may be given out
 	saved int64 // the seq that a restart would find, as of the last commit
 
-	begin, commit, rollback                            *statement
-	insert, replace, insertDetails, replaceDetails     *statement
-	insertMessage, countFile, insertReceipt, setNumber *statement
+	begin, commit, rollback                                               *statement
+	insert, replace, insertDetails, replaceDetails                        *statement
+	insertMessage, countFile, insertReceipt, insertCertificate, setNumber *statement
 
 	statements []*statement // all of them
 
@@ -66,6 +66,7 @@ func (w *writer) prepare() error {
 		"REPLACE INTO messages (exchange, n, sent, kind, time, size, truncated, file, data) VALUES (?,?,?,?,?,?,?,?,?)": &w.insertMessage,
 		"INSERT INTO files (hash, size, refs) VALUES (?,?,1) ON CONFLICT (hash) DO UPDATE SET refs = refs + 1":          &w.countFile,
 		"INSERT INTO receipts (hash, receipt) VALUES (?,?) ON CONFLICT (hash) DO NOTHING":                               &w.insertReceipt,
+		"REPLACE INTO certificates (sha256, kind, certificate, host, exchange, seen) VALUES (?,?,?,?,?,?)":              &w.insertCertificate,
 		"INSERT INTO store (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value":            &w.setNumber,
 	} {
 		st, err := w.conn.prepare(sql)
@@ -406,7 +407,7 @@ func (w *writer) details(st *statement, x *capture.Exchange, files, bodies [2]dr
 	if len(w.headers[2]) > 0 {
 		rest = string(w.headers[2])
 	}
-	receipt, err := w.receipts.id(x.TLS)
+	receipt, err := w.receipts.id(x)
 	if err != nil {
 		return err
 	}
