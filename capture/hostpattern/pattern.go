@@ -202,7 +202,8 @@ func (p Pattern) match(host string, port, unset int) bool {
 	case kindExact:
 		return host == p.name
 	case kindSuffix:
-		return len(host) > len(p.name) && strings.HasSuffix(host, p.name)
+		// What came as a host may be the text of a URL whose host is in front: evil.test/?.example.com.
+		return len(host) > len(p.name) && strings.HasSuffix(host, p.name) && !strings.ContainsAny(host, "/?#@\\")
 	default:
 		a, err := netip.ParseAddr(host)
 		return err == nil && p.prefix.Contains(a.WithZone("").Unmap())
