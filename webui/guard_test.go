@@ -211,7 +211,7 @@ func TestRawRequests(t *testing.T) {
 		"GET /api/v1/exchanges/../status" + rest:                                                            404,
 		"GET /api" + rest:                                                                                   404,
 		"GET /api/v2/status" + rest:                                                                         404,
-		"GET /api/v1/client-certificates" + rest:                                                            404,
+		"GET /api/v1/no-such-thing" + rest:                                                                  404,
 		"BREW /api/v1/status" + rest:                                                                        405,
 		"POST /app.js" + rest:                                                                               405,
 		"OPTIONS *" + rest:                                                                                  404,

@@ -70,7 +70,7 @@ type call struct {
 
 // TestAnswersAreAsDescribed asks every operation, in good ways and bad, and holds the real answers against the document.
 func TestAnswersAreAsDescribed(t *testing.T) {
-	l := newLab(t)
+	l := newLab(t, withCertificates)
 	full(l)
 	calls := []call{
 		{"GET", "/exchanges", "", "", 200},
@@ -110,7 +110,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/exchanges/{id}/messages", "/exchanges/2/messages?limit=-1", "", 400},
 		{"POST", "/exchanges/{id}/replay", "/exchanges/1/replay", "", 202},
 		{"POST", "/exchanges/{id}/replay", "/exchanges/1/replay", `{"method":"POST","headers":[{"name":"A","value":"b"}],"body":"x"}`, 202},
-		{"POST", "/exchanges/{id}/replay", "/exchanges/1/replay", `{"certificate":"none"}`, 400},
+		{"POST", "/exchanges/{id}/replay", "/exchanges/1/replay", `{"certificate":"none","verify":true}`, 202},
 		{"POST", "/exchanges/{id}/replay", "/exchanges/77/replay", "", 404},
 		{"POST", "/exchanges/{id}/replay", "/exchanges/4/replay", "", 409},
 		{"POST", "/requests", "", `{"url":"http://a.test/"}`, 202},
@@ -131,6 +131,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"POST", "/rules", "", `{"filter":"host:x","action":"dance"}`, 400},
 		{"POST", "/rules", "", `{"filter":"x y","action":"passthrough"}`, 400},
 		{"POST", "/rules", "", `{"filter":"x","action":"block","position":9}`, 400},
+		{"POST", "/rules", "", `{"id":1,"filter":"x","action":"block"}`, 400},
+		{"PUT", "/rules/{id}", "/rules/1", `{"filter":"x","action":"block","position":0}`, 400},
+		{"PUT", "/rules", "", `{"rules":[{"filter":"x","action":"block","position":0}]}`, 400},
 		{"GET", "/rules", "", "", 200},
 		{"PUT", "/rules/{id}", "/rules/1", `{"filter":"host:other.test","action":"ignore"}`, 200},
 		{"PUT", "/rules/{id}", "/rules/1", `{"id":2,"filter":"host:other.test","action":"ignore"}`, 400},
@@ -169,6 +172,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"DELETE", "/exchanges", "/exchanges?filtr=id%3A77", "", 400},
 		{"DELETE", "/exchanges", "", "", 200},
 	}
+	calls = append(certificateCalls(), calls...)
 	asked := map[string]bool{"GET /stream": true} // its good way is TestStreamIsAsDescribed
 	for _, c := range calls {
 		at := c.at

@@ -61,9 +61,12 @@ func problemOf(err error) problem {
 	var p problem
 	var syntax *filter.SyntaxError
 	var tooLarge *http.MaxBytesError
+	var refusal *Refusal
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.As(err, &refusal):
+		return problem{Status: http.StatusBadRequest, Parameter: refusal.Parameter, Detail: refusal.Detail, Hint: refusal.Hint}
 	case errors.As(err, &syntax):
 		return problem{Status: http.StatusBadRequest, Parameter: "filter", Detail: syntax.Error(), Column: syntax.Column}
 	case errors.As(err, &tooLarge):

@@ -37,7 +37,7 @@ func (r *request) id() (int64, error) {
 // api lists the operations.
 func (s *Server) api() []route {
 	page := []string{"filter", "limit", "before", "after", "changedAfter", "total"}
-	return []route{
+	routes := []route{
 		{"GET", "/exchanges", page, s.list},
 		{"DELETE", "/exchanges", []string{"filter"}, s.remove},
 		{"GET", "/exchanges/{id}", nil, s.get},
@@ -49,11 +49,7 @@ func (s *Server) api() []route {
 		{"POST", "/prune", nil, s.prune},
 		{"GET", "/export", []string{"format", "filter", "secrets"}, s.export},
 		{"POST", "/import", []string{"format"}, s.importHAR},
-		{"GET", "/rules", nil, s.listRules},
-		{"POST", "/rules", nil, s.addRule},
 		{"PUT", "/rules", nil, s.replaceRules},
-		{"PUT", "/rules/{id}", nil, s.replaceRule},
-		{"DELETE", "/rules/{id}", nil, s.removeRule},
 		{"GET", "/recording", nil, s.getRecording},
 		{"PUT", "/recording", nil, s.putRecording},
 		{"GET", "/status", nil, s.getStatus},
@@ -61,6 +57,8 @@ func (s *Server) api() []route {
 		{"GET", "/stream", []string{"filter", "after", "store"}, s.stream},
 		{"GET", "/openapi.json", nil, s.openapi},
 	}
+	routes = append(routes, s.ruleResource().routes()...)
+	return append(routes, s.certificateRoutes()...)
 }
 
 // match says whether a path fits the route's, and what stood for the segments in braces.

@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -23,6 +24,8 @@ type ruleInput struct {
 	Enabled *bool  `json:"enabled"`
 	Filter  string `json:"filter"`
 	Action  string `json:"action"`
+	// Position is where a new rule is put, from 0; behind all others unless given.
+	Position *int `json:"position"`
 }
 
 // rule checks the input and makes a rule of it. Where no field is named, prefix is that of the list.
@@ -54,12 +57,19 @@ func (in *ruleInput) rule() (Rule, error) {
 
 var errNoRules = problem{Status: http.StatusServiceUnavailable, Detail: "rules are kept by a running eaves (eaves run); this one only reads"}
 
-func (s *Server) rules() []Rule {
-	if s.cfg.Rules == nil {
-		return []Rule{}
+// ruleResource is the rules as a list of the API.
+func (s *Server) ruleResource() resource[Rule, ruleInput] {
+	c := resource[Rule, ruleInput]{path: "/rules", name: "rule", limit: maxJSON, list: func(rules []Rule) any { return ruleList{Rules: rules} }, id: func(r Rule) int64 { return r.ID }}
+	if s.cfg.Rules != nil {
+		c.items = ruleItems{s}
 	}
-	return append([]Rule{}, s.cfg.Rules.Rules()...)
+	return c
 }
+
+// ruleItems are the rules, each for itself.
+type ruleItems struct{ s *Server }
+
+func (c ruleItems) List(context.Context) ([]Rule, error) { return c.s.cfg.Rules.Rules(), nil }
 
 func (s *Server) editRules(edit func([]Rule) ([]Rule, error)) error {
 	if s.cfg.Rules == nil {
@@ -74,27 +84,17 @@ func (s *Server) editRules(edit func([]Rule) ([]Rule, error)) error {
 	})
 }
 
-func (s *Server) listRules(w http.ResponseWriter, r *request) error {
-	return writeJSON(w, r, http.StatusOK, ruleList{Rules: s.rules()})
-}
-
-// addRule adds a rule behind all others, unless position (from 0) says where.
-func (s *Server) addRule(w http.ResponseWriter, r *request) error {
-	var in struct {
-		Enabled  *bool  `json:"enabled"`
-		Filter   string `json:"filter"`
-		Action   string `json:"action"`
-		Position *int   `json:"position"`
+// Add adds a rule behind all others, unless its position says where.
+func (c ruleItems) Add(_ context.Context, in ruleInput) (Rule, error) {
+	if in.ID != 0 {
+		return Rule{}, bad("id", "an id is given to a rule, not chosen for it")
 	}
-	if err := readJSON(w, r, maxJSON, false, &in); err != nil {
-		return err
-	}
-	rule, err := (&ruleInput{Enabled: in.Enabled, Filter: in.Filter, Action: in.Action}).rule()
+	rule, err := in.rule()
 	if err != nil {
-		return err
+		return Rule{}, err
 	}
 	before := make(map[int64]bool)
-	err = s.editRules(func(rules []Rule) ([]Rule, error) {
+	err = c.s.editRules(func(rules []Rule) ([]Rule, error) {
 		at := len(rules)
 		if in.Position != nil {
 			if *in.Position < 0 || *in.Position > at {
@@ -108,15 +108,14 @@ func (s *Server) addRule(w http.ResponseWriter, r *request) error {
 		return slices.Insert(rules, at, rule), nil
 	})
 	if err != nil {
-		return err
+		return Rule{}, err
 	}
-	for _, now := range s.rules() {
+	for _, now := range c.s.cfg.Rules.Rules() {
 		if !before[now.ID] && now.Filter == rule.Filter && now.Action == rule.Action {
-			w.Header().Set("Location", fmt.Sprintf("%s/rules/%d", base, now.ID))
-			return writeJSON(w, r, http.StatusCreated, now)
+			return now, nil
 		}
 	}
-	return fmt.Errorf("the rule was added, but is gone already")
+	return Rule{}, fmt.Errorf("the rule was added, but is gone already")
 }
 
 // replaceRules replaces the whole list, and with it its order. A rule with an id keeps it.
@@ -133,6 +132,9 @@ func (s *Server) replaceRules(w http.ResponseWriter, r *request) error {
 	next := make([]Rule, 0, len(*in.Rules))
 	for i := range *in.Rules {
 		rule, err := (*in.Rules)[i].rule()
+		if err == nil && (*in.Rules)[i].Position != nil {
+			err = bad("position", "a rule's position is its place in the list")
+		}
 		if err != nil {
 			p := problemOf(err)
 			p.Detail = fmt.Sprintf("rule %d: %s", i+1, p.Detail)
@@ -156,60 +158,42 @@ func (s *Server) replaceRules(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return s.listRules(w, r)
+	return s.ruleResource().get(w, r)
 }
 
-// noRule is the answer for a rule that is not there.
-var noRule = problem{Status: http.StatusNotFound, Detail: "no rule has this id, or it has been removed"}
-
-func (s *Server) replaceRule(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
-	var in ruleInput
-	if err := readJSON(w, r, maxJSON, false, &in); err != nil {
-		return err
-	}
-	if in.ID != 0 && in.ID != id {
-		return bad("id", "a rule's id does not change")
+// Replace replaces a rule, in its place.
+func (c ruleItems) Replace(_ context.Context, id int64, in ruleInput) (Rule, error) {
+	switch {
+	case in.ID != 0 && in.ID != id:
+		return Rule{}, bad("id", "a rule's id does not change")
+	case in.Position != nil:
+		return Rule{}, bad("position", "a rule keeps its position; give the whole list to change the order")
 	}
 	rule, err := in.rule()
 	if err != nil {
-		return err
+		return Rule{}, err
 	}
 	rule.ID = id
-	err = s.editRules(func(rules []Rule) ([]Rule, error) {
-		i := slices.IndexFunc(rules, func(old Rule) bool { return old.ID == id })
-		if i < 0 {
-			return nil, noRule
-		}
+	return rule, c.at(id, func(rules []Rule, i int) []Rule {
 		rules[i] = rule
-		return rules, nil
+		return rules
 	})
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, r, http.StatusOK, rule)
 }
 
-func (s *Server) removeRule(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
-	err = s.editRules(func(rules []Rule) ([]Rule, error) {
+// Remove removes a rule.
+func (c ruleItems) Remove(_ context.Context, id int64) error {
+	return c.at(id, func(rules []Rule, i int) []Rule { return slices.Delete(rules, i, i+1) })
+}
+
+// at edits the list at the rule that has an id.
+func (c ruleItems) at(id int64, edit func(rules []Rule, i int) []Rule) error {
+	return c.s.editRules(func(rules []Rule) ([]Rule, error) {
 		i := slices.IndexFunc(rules, func(old Rule) bool { return old.ID == id })
 		if i < 0 {
-			return nil, noRule
+			return nil, ErrNoItem
 		}
-		return slices.Delete(rules, i, i+1), nil
+		return edit(rules, i), nil
 	})
-	if err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }
 
 // recording is the switch as the API has it.

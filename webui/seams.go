@@ -155,6 +155,10 @@ type Outgoing struct {
 	// Body may be nil: none. Size is its length.
 	Body io.ReadCloser
 	Size int64
+	// Certificate is the client certificate to show: an id, "none", or "" for the one that is configured.
+	Certificate string
+	// Verify says whether the server is verified; nil: as configured.
+	Verify *bool
 	// Edited says that the body is not the one that Header was written for, so that its length must be said anew.
 	Edited bool
 }
@@ -179,6 +183,15 @@ type Rule struct {
 	Enabled bool   `json:"enabled"`
 	Filter  string `json:"filter"`
 	Action  string `json:"action"`
+}
+
+// Secrets keeps secrets that references vault:NAME resolve to.
+type Secrets interface {
+	List() []Secret
+	// Set seals a secret, in the place of one with the same name. A name that cannot be is a *Refusal.
+	Set(name string, value []byte) error
+	// Remove forgets a secret. An unknown name is a *Refusal, too.
+	Remove(name string) error
 }
 
 // ErrReset says that a cursor is of another store, or too old.

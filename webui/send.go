@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"eaves/capture"
@@ -20,7 +21,14 @@ type overrides struct {
 	// Body is text; BodyBase64 takes bytes that are not.
 	Body       *string `json:"body"`
 	BodyBase64 *[]byte `json:"bodyBase64"`
+	// Certificate is the id of a client certificate, or none.
+	Certificate *string `json:"certificate"`
+	// Verify says whether the server is verified.
+	Verify *bool `json:"verify"`
 }
+
+// noCertificate is what a request says that no client certificate is to be shown for.
+const noCertificate = "none"
 
 // apply changes o, and says what in the overrides cannot be sent.
 func (v *overrides) apply(o *Outgoing) error {
@@ -61,6 +69,13 @@ func (v *overrides) apply(o *Outgoing) error {
 		}
 		o.Header = h
 	}
+	if v.Certificate != nil {
+		if n, err := strconv.ParseInt(*v.Certificate, 10, 64); (err != nil || n < 1) && *v.Certificate != noCertificate {
+			return bad("certificate", "a certificate is the id of a client certificate, or none")
+		}
+		o.Certificate = *v.Certificate
+	}
+	o.Verify = v.Verify
 	if v.Body != nil && v.BodyBase64 != nil {
 		return bad("bodyBase64", "body and bodyBase64 exclude one another")
 	}
@@ -176,7 +191,7 @@ func (s *Server) send(w http.ResponseWriter, r *request, o Outgoing) error {
 	}
 	id, err := s.cfg.Sender.Send(r.Context(), o)
 	if err != nil {
-		if errors.Is(err, capture.ErrNotFound) {
+		if refusal := (*Refusal)(nil); errors.Is(err, capture.ErrNotFound) || errors.As(err, &refusal) {
 			return err
 		}
 		return problem{Status: http.StatusConflict, Detail: err.Error()}

@@ -68,6 +68,12 @@ type Config struct {
 	Recording Recording
 	// Rules keeps the rules. Without one, there are none and none can be added.
 	Rules Rules
+	// ClientCertificates, Trust and TLSPolicies keep what bears on TLS with servers, Secrets what opens keys. Without one,
+	// there are none and none can be added.
+	ClientCertificates Collection[ClientCertificate, ClientCertificateInput]
+	Trust              Collection[TrustAnchor, TrustAnchorInput]
+	TLSPolicies        Collection[TLSPolicy, TLSPolicyInput]
+	Secrets            Secrets
 	// Certificate gives the interception CA's certificate as PEM. Without it, there is none to have.
 	Certificate func() []byte
 	// Assets are the console's files; nil means those built into the program.
