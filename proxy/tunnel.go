@@ -170,7 +170,11 @@ func (c *clientConn) firstWord(t *target, start time.Time, inTLS bool) (protocol
 		_, err = io.ReadFull(nc, first)
 		if !stop() || err != nil {
 			nc.Close()
-			server <- dialled{nil, errors.New("the server did not speak first")}
+			var ue *upstream.Error
+			if !errors.As(err, &ue) {
+				err = errors.New("the server did not speak first")
+			}
+			server <- dialled{nil, err}
 			return
 		}
 		// The client is waited for in the other goroutine: it must not wait any longer.
@@ -282,13 +286,17 @@ func (c *clientConn) relayTunnel(t *target, start time.Time, nc net.Conn, receip
 	stop := context.AfterFunc(c.p.stopping, func() { nc.Close(); c.Close() })
 	err := relay(&rest{Conn: c.Conn, r: c.br}, nc, &sent, &received)
 	stop()
+	var ue *upstream.Error
 	rec.Finish(func(x *capture.Exchange) {
 		x.State = capture.StateDone
+		x.TLS = receipt.Snapshot().TLS // the verdict on a client certificate comes with the first bytes
 		x.Time = capture.Milliseconds(time.Since(start))
 		x.Request.BodySize, x.Response.BodySize = sent.Load(), received.Load()
 		switch {
 		case err != nil && c.p.stopping.Err() != nil:
 			x.State, x.Error = capture.StateFailed, &capture.Error{Stage: capture.StageHTTP, Message: "eaves was stopped while the tunnel was open"}
+		case errors.As(err, &ue):
+			x.State, x.Error = capture.StateFailed, ue.Capture()
 		case err != nil:
 			x.State, x.Error = capture.StateFailed, &capture.Error{Stage: capture.StageConnect, Message: "the tunnel broke: " + err.Error()}
 		}

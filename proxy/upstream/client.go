@@ -2,8 +2,6 @@ package upstream
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -133,6 +131,12 @@ func (c *Client) do(ctx context.Context, call *Call) (*Response, *Error) {
 		resp, e := conn.roundTrip(ctx, call, reused)
 		if e == nil {
 			conn.answered(call.Receipt, resp)
+			if s := conn.security(); h.mayAskLate(call, s, resp) {
+				if second, e := h.askLate(ctx, call, s); second != nil || e != nil {
+					resp.Body.Close()
+					return second, e
+				}
+			}
 			return resp, nil
 		}
 		// Only what the origin cannot have acted upon goes out again, because the connection was old or the server said so.
@@ -224,8 +228,10 @@ func (c *Client) Tunnel(ctx context.Context, hostname string, port int, r *Recei
 	return l.sock.Conn, nil
 }
 
-// TLSTunnel connects to host:port and does TLS there, offering protos by ALPN. serverName "" means the host.
-func (c *Client) TLSTunnel(ctx context.Context, hostname string, port int, serverName string, protos []string, r *Receipt) (*tls.Conn, error) {
+// TLSTunnel connects to host:port and does TLS there, offering protos by ALPN. serverName "" means the host. The receipt
+// goes on being filled: a server may refuse a client certificate as late as with the first bytes. The connection has a
+// method CloseWrite.
+func (c *Client) TLSTunnel(ctx context.Context, hostname string, port int, serverName string, protos []string, r *Receipt) (net.Conn, error) {
 	k, t, e := c.key(&Call{Scheme: "https", Host: hostname, Port: port, ServerName: serverName})
 	if e != nil {
 		return nil, e
@@ -237,9 +243,27 @@ func (c *Client) TLSTunnel(ctx context.Context, hostname string, port int, serve
 	if e != nil {
 		return nil, e
 	}
-	conn, ok := l.Conn.(*tls.Conn)
-	if !ok {
-		return nil, fail(capture.StageTLS, errors.ErrUnsupported, "TLS with %s: no TLS connection", l.where)
+	return &tlsTunnel{link: l, receipt: r}, nil
+}
+
+// tlsTunnel is a connection with TLS for bytes that nobody looks at.
+type tlsTunnel struct {
+	*link
+	receipt *Receipt
+	heard   bool // read by one goroutine
+}
+
+func (t *tlsTunnel) Read(p []byte) (int, error) {
+	n, err := t.link.Read(p)
+	if n > 0 && !t.heard {
+		t.heard = true
+		told := t.secured.became(answered, 0)
+		t.receipt.update(func(f *Facts) { f.TLS = told })
 	}
-	return conn, nil
+	if err != nil {
+		if e := t.alerted(t.receipt, err); e != nil {
+			return n, e
+		}
+	}
+	return n, err
 }

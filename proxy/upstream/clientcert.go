@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -12,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +24,8 @@ import (
 // authentication is how we were asked who we are on one connection, and what we said.
 type authentication struct {
 	terms *terms
+	// bounded says that no newer version than TLS 1.2 was offered, so that the server can ask after the request.
+	bounded bool
 
 	mu    sync.Mutex
 	times int // how often we were asked
@@ -39,6 +43,7 @@ type proof struct {
 	schemes  []tls.SignatureScheme
 	sent     *Identity
 	misfits  []misfit // what a server may dislike about it
+	signing  error    // why its key could not be used
 	receipts struct { // of what is above, made when they were first needed
 		names, schemes []string
 		sent           *capture.Certificate
@@ -80,7 +85,29 @@ func (a *authentication) certificate(i *tls.CertificateRequestInfo) (*tls.Certif
 	leaf := certificate(a.sent.Certificate.Leaf)
 	a.receipts.sent = &leaf
 	a.misfits = misfits(a.sent.Certificate, i, time.Now())
-	return a.sent.Certificate, nil
+	key, ok := a.sent.Certificate.PrivateKey.(crypto.Signer)
+	if !ok {
+		return a.sent.Certificate, nil
+	}
+	c := *a.sent.Certificate
+	c.PrivateKey = witness{key, a}
+	return &c, nil
+}
+
+// witness is a key that tells why it could not sign: crypto/tls does not say whose error it hands on.
+type witness struct {
+	crypto.Signer
+	a *authentication
+}
+
+func (w witness) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	b, err := w.Signer.Sign(rand, digest, opts)
+	if err != nil {
+		w.a.mu.Lock()
+		w.a.signing = err
+		w.a.mu.Unlock()
+	}
+	return b, err
 }
 
 // finish notes that the first handshake is over. Where it resumed a session, what was settled then holds.

@@ -44,7 +44,7 @@ func (s *h2stream) failed(err error) *Error {
 		e := fail(capture.StageHTTP, stream, "%s: %sthe server reset the stream with %v (%s)", cc.where, before, stream.Code, codeWords(stream.Code))
 		if stream.Code == http2.ErrCodeHTTP11Required {
 			cc.host.fallBack()
-			return again(e, true)
+			return again(e.hint("send it again: HTTP/1.1 is used with this host from now on"), true)
 		}
 		if stream.Code == http2.ErrCodeRefusedStream {
 			return again(e, true)

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -100,15 +101,13 @@ func TestIdentitiesShareNothing(t *testing.T) {
 	}
 }
 
-func readAll(t testing.TB, r io.ReadCloser) string {
-	t.Helper()
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Error(err)
-	}
-	r.Close()
-	return string(b)
-}
-
 // testLater is when every idle connection was idle for too long.
 var testLater = time.Now().Add(time.Hour)
+
+// rawURLServer answers plain HTTP once for each connection.
+func rawURLServer(t testing.TB) string {
+	return rawServer(t, func(c net.Conn, br *bufio.Reader) {
+		readHead(br)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	})
+}

@@ -23,6 +23,7 @@ type link struct {
 	ip       string
 	protocol string   // what ALPN chose, "" without
 	secured  *secured // nil without TLS
+	bounded  bool     // a lower version of TLS was offered than could have been
 	route    *capture.Route
 
 	dns, connect, ssl time.Duration // negative: did not happen
@@ -35,6 +36,9 @@ func (l *link) CloseWrite() error {
 	}
 	return l.sock.CloseWrite()
 }
+
+// security is its TLS, nil where it has none.
+func (l *link) security() *secured { return l.secured }
 
 // abort ends the connection at once.
 func (l *link) abort() { l.sock.Conn.Close() }
@@ -130,7 +134,7 @@ func (c *Client) connect(ctx context.Context, k *key, t *terms, protos []string,
 		}
 		return nil, e
 	}
-	l.secured = conn
+	l.secured, l.bounded = conn, newest != 0
 	r.update(func(f *Facts) { l.note(f, false) })
 	l.Conn, l.protocol = conn.Conn, receipt.ALPN
 	return l, nil

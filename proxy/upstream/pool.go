@@ -50,6 +50,8 @@ type host struct {
 	memory  *memory // of TLS
 	touched time.Time
 	closed  bool
+	late    bool            // the server asks for a client certificate after the request
+	inVain  map[string]bool // paths that are forbidden all the same
 }
 
 // flight is an attempt to connect that may end in HTTP/2, on which others wait instead of making their own.
@@ -65,6 +67,7 @@ type carrier interface {
 	// answered and left note what the answer, or the end without one, says about the connection.
 	answered(r *Receipt, resp *Response)
 	left(r *Receipt, e *Error)
+	security() *secured // nil without TLS
 }
 
 // host returns the pool for a key, nil when the client is closed. leave has to be called.
@@ -167,7 +170,7 @@ func (h *host) retire(now time.Time) bool {
 func (h *host) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.spoken = unknown
+	h.spoken, h.late, h.inVain = unknown, false, nil
 	if h.memory != nil {
 		h.memory = newMemory()
 	}
@@ -198,7 +201,7 @@ func (h *host) get(ctx context.Context, call *Call, fresh bool, begun time.Time)
 	for {
 		h.mu.Lock()
 		h.touched = begun
-		wantsH2 := (h.offersH2(call.HTTP2) && h.spoken != speaksH1 || h.spoken == refusesH1) && call.Upgrade == ""
+		wantsH2 := (h.offersH2(call.HTTP2) && h.spoken != speaksH1 || h.spoken == refusesH1) && call.Upgrade == "" && !h.late
 		if !wantsH2 {
 			h.mu.Unlock()
 			hc, reused, e := h.getH1(ctx, call, fresh)
@@ -364,7 +367,7 @@ func (h *host) getH1(ctx context.Context, call *Call, fresh bool) (hc *h1conn, r
 	if h.key.scheme == "https" {
 		protos = h.terms.protocols("http/1.1")
 	}
-	l, e := h.client.connect(ctx, &h.key, h.terms, protos, 0, h.remembered(), call.Receipt)
+	l, e := h.client.connect(ctx, &h.key, h.terms, protos, h.newest(), h.remembered(), call.Receipt)
 	if e != nil {
 		return nil, false, e
 	}
@@ -377,7 +380,7 @@ func (h *host) put(hc *h1conn) {
 	var over *h1conn
 	h.mu.Lock()
 	switch {
-	case h.closed:
+	case h.closed, h.late && !hc.bounded:
 		over = hc
 	default:
 		if len(h.idle) >= h.client.cfg.MaxIdlePerHost {

@@ -108,7 +108,7 @@ func (c *Client) tlsToProxy(ctx context.Context, raw net.Conn, t *terms, where s
 
 // handshake does TLS on raw. The receipt is there also when it fails, as far as it got. raw is closed on failure.
 func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, m *memory) (*secured, *capture.TLS, *Error) {
-	h.auth, h.timeout = &authentication{terms: h.terms}, c.cfg.TLSTimeout
+	h.auth, h.timeout = &authentication{terms: h.terms, bounded: h.max != 0}, c.cfg.TLSTimeout
 	host := strings.TrimSuffix(h.serverName, ".")
 	policy := &h.terms.policy
 	cfg := &tls.Config{
@@ -218,6 +218,13 @@ func (s *secured) became(kind outcomeKind, status int) *capture.TLS {
 		s.outcome = outcome{kind: answered, resumed: o.resumed}
 	}
 	return s.tell(o)
+}
+
+// triedLate is the receipt of an exchange that was forbidden over TLS 1.2 as well.
+func (s *secured) triedLate() *capture.TLS {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tell(outcome{kind: answered, status: 403, resumed: s.outcome.resumed, tried: true})
 }
 
 // hungUp is the receipt of an exchange whose server closed the connection without an answer.

@@ -149,8 +149,8 @@ func (h *hello) explain(ctx context.Context, err error) *Error {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return tlsFail("the server reset the connection during the handshake").
 			hint("a firewall may stand between, or the port does not speak TLS")
-	case sent != nil && unsigned(err) != "":
-		return tlsFail("the server asked for a client certificate, but %s could not be used: %s", who(sent), unsigned(err)).
+	case h.auth.unsigned(err) != "":
+		return tlsFail("the server asked for a client certificate, but %s could not be used: %s", who(sent), h.auth.unsigned(err)).
 			hint("another certificate can be chosen for %s, or the key mended", h.auth.where())
 	}
 	message := strings.TrimPrefix(err.Error(), "tls: ")
@@ -259,7 +259,7 @@ func (h *hello) failed(ctx context.Context, err error) outcome {
 	}
 	if code, remote, ok := alertOf(err); ok && remote {
 		o.kind, o.alert = alerted, code
-	} else if why := unsigned(err); why != "" {
+	} else if why := h.auth.unsigned(err); why != "" {
 		o.kind, o.cause = unusable, why
 	} else if hungUpOn(err) {
 		o.kind = hungUp
@@ -273,13 +273,14 @@ func hungUpOn(err error) bool {
 }
 
 // unsigned says why nothing could be signed with a client certificate's key, "" where that was not what failed.
-func unsigned(err error) string {
-	const tokens = "tls: failed to sign handshake: "
-	switch message := err.Error(); {
-	case strings.Contains(message, "doesn't support any of the certificate's signature algorithms"):
+func (a *authentication) unsigned(err error) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.signing != nil:
+		return "signing with its key failed: " + a.signing.Error()
+	case a.sent != nil && strings.Contains(err.Error(), "doesn't support any of the certificate's signature algorithms"):
 		return "its key makes no signature that the server takes"
-	case strings.HasPrefix(message, tokens):
-		return "signing with its key failed: " + strings.TrimPrefix(message, tokens)
 	}
 	return ""
 }

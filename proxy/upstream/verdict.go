@@ -24,6 +24,8 @@ type outcome struct {
 	alert  uint8
 	// resumed says that the session was begun by an earlier handshake.
 	resumed bool
+	// tried says that the request was sent over TLS 1.2 too, to see whether the server asks there.
+	tried bool
 	// cause is what failed here.
 	cause string
 }
@@ -106,6 +108,9 @@ func (a *authentication) note() string {
 	for _, m := range a.misfits {
 		notes = append(notes, m.words)
 	}
+	if a.bounded {
+		notes = append(notes, "TLS 1.2 and HTTP/1.1 are used with this server, as it asks for a client certificate only after the request")
+	}
 	return strings.Join(notes, "; ")
 }
 
@@ -182,7 +187,11 @@ func (a *authentication) notAsked(o outcome) string {
 	if o.status == 401 || o.status == 403 {
 		s += fmt.Sprintf(", and it answered %d", o.status)
 	}
-	return s + ". It may want one on another name, port or path, or its TLS ends at something before it, such as a load balancer."
+	s += ". It may want one on another name, port or path, or its TLS ends at something before it, such as a load balancer."
+	if o.tried {
+		s += " The request was sent again over TLS 1.2, where servers can ask after the request: it did not ask there either."
+	}
+	return s
 }
 
 func (a *authentication) sentNone(o outcome) string {
