@@ -16,16 +16,19 @@ const receiptsKnown = 4096
 // before costs a comparison, not the encoding of its certificates.
 type receipts struct {
 	writer *writer
-	ids    map[digest]int64                    // of those known to be in the database
-	chains map[*capture.Certificate]knownChain // by where their certificates are in memory
+	ids    map[digest]int64                 // of those known to be in the database
+	chains map[*capture.Certificate][]known // by where their certificates are in memory
 }
 
-// knownChain is the latest receipt with certificates that stand in memory together. Nobody writes to them any more, and
-// while they are referred to from here nothing else can stand there.
-type knownChain struct {
+// known is a receipt in the database. Nobody writes any more to what it refers to, and while that is referred to from here
+// nothing else can stand there.
+type known struct {
 	receipt capture.TLS
 	id      int64
 }
+
+// variants bounds the receipts known of one connection: they differ by what the server made of a client certificate.
+const variants = 8
 
 func newReceipts(w *writer) *receipts {
 	r := &receipts{writer: w}
@@ -35,7 +38,7 @@ func newReceipts(w *writer) *receipts {
 
 // forget forgets what is in the database, when that is not sure any more.
 func (r *receipts) forget() {
-	r.ids, r.chains = make(map[digest]int64), make(map[*capture.Certificate]knownChain)
+	r.ids, r.chains = make(map[digest]int64), make(map[*capture.Certificate][]known)
 }
 
 // id returns the id of an exchange's receipt in the database, nil where there is no receipt.
@@ -47,8 +50,10 @@ func (r *receipts) id(x *capture.Exchange) (driver.Value, error) {
 	var chain *capture.Certificate
 	if len(t.PeerCertificates) > 0 {
 		chain = &t.PeerCertificates[0]
-		if known, ok := r.chains[chain]; ok && sameReceipt(&known.receipt, t) {
-			return known.id, nil
+		for i := range r.chains[chain] {
+			if k := &r.chains[chain][i]; k.same(t) {
+				return k.id, nil
+			}
 		}
 	}
 	b, err := json.Marshal(t)
@@ -77,17 +82,32 @@ func (r *receipts) id(x *capture.Exchange) (driver.Value, error) {
 		if len(r.chains) >= receiptsKnown {
 			clear(r.chains)
 		}
-		r.chains[chain] = knownChain{*t, id}
+		k := known{*t, id}
+		k.receipt.ClientCertificate = copied(t.ClientCertificate) // what is pointed to is the recording's own copy
+		if len(r.chains[chain]) >= variants {
+			r.chains[chain] = nil
+		}
+		r.chains[chain] = append(r.chains[chain], k)
 	}
 	return id, nil
 }
 
-// sameReceipt compares two receipts whose certificates begin at the same place.
-func sameReceipt(a, b *capture.TLS) bool {
-	if a.ClientCertificate != nil || b.ClientCertificate != nil {
-		// These are few, and worth a closer look.
+// same says whether a receipt whose certificates begin at the same place is this one.
+func (k *known) same(t *capture.TLS) bool {
+	a := &k.receipt
+	if (a.ClientCertificate == nil) != (t.ClientCertificate == nil) || t.ClientCertificate != nil && !sameClientCertificate(a.ClientCertificate, t.ClientCertificate) {
 		return false
 	}
-	return a.Version == b.Version && a.CipherSuite == b.CipherSuite && a.ALPN == b.ALPN && a.ServerName == b.ServerName && a.Resumed == b.Resumed &&
-		a.Verified == b.Verified && a.VerifyError == b.VerifyError && len(a.PeerCertificates) == len(b.PeerCertificates)
+	return a.Version == t.Version && a.CipherSuite == t.CipherSuite && a.ALPN == t.ALPN && a.ServerName == t.ServerName && a.Resumed == t.Resumed &&
+		a.Verified == t.Verified && a.VerifyError == t.VerifyError && a.Policy == t.Policy && a.Trust == t.Trust && len(a.PeerCertificates) == len(t.PeerCertificates)
+}
+
+// sameClientCertificate compares what is written, and of what is referred to where it stands.
+func sameClientCertificate(a, b *capture.ClientCertificate) bool {
+	return a.Requested == b.Requested && a.Rule == b.Rule && a.Verdict == b.Verdict && a.Alert == b.Alert && a.Note == b.Note && a.Explanation == b.Explanation &&
+		a.Sent == b.Sent && sameSlice(a.AcceptableCAs, b.AcceptableCAs) && sameSlice(a.SignatureSchemes, b.SignatureSchemes)
+}
+
+func sameSlice(a, b []string) bool {
+	return len(a) == len(b) && (a == nil) == (b == nil) && (len(a) == 0 || &a[0] == &b[0])
 }
