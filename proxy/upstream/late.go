@@ -11,6 +11,16 @@ import (
 // 4.6.2), which crypto/tls does not have, so that such a server answers 403 without having asked. HTTP/2 allows neither
 // (RFC 9113, 9.2.1; RFC 8740).
 
+// again is what came of asking again over TLS 1.2, where that did not help.
+type again uint8
+
+const (
+	againNot      again = iota
+	againSilent         // the server did not ask there either
+	againUnspoken       // it does not speak TLS 1.2
+	againFailed         // it could not be reached
+)
+
 // pathsInVain bounds the paths remembered that stayed forbidden over TLS 1.2 too.
 const pathsInVain = 256
 
@@ -39,24 +49,28 @@ func (h *host) askLate(ctx context.Context, call *Call, first *secured) (*Respon
 	receipt := new(Receipt)
 	l, e := h.client.connect(ctx, &h.key, h.terms, h.terms.protocols("http/1.1"), tls.VersionTLS12, h.remembered(), receipt)
 	if e != nil {
-		h.lateInVain(ctx, call, first)
+		why := againFailed
+		if code, remote, ok := alertOf(e.Cause); ok && remote && code == alertProtocolVersion {
+			why = againUnspoken
+		}
+		h.lateInVain(ctx, call, first, why)
 		return nil, nil
 	}
-	again := *call
-	again.Receipt = receipt
+	second := *call
+	second.Receipt = receipt
 	hc := newH1(h, l)
-	resp, e := hc.roundTrip(ctx, &again, false)
+	resp, e := hc.roundTrip(ctx, &second, false)
 	if asked, _ := l.secured.auth.state(); !asked {
 		if e == nil {
 			resp.Body.Close()
 		}
-		h.lateInVain(ctx, call, first)
+		h.lateInVain(ctx, call, first, againSilent)
 		return nil, nil
 	}
 	h.asksLate()
 	if e == nil {
 		hc.answered(receipt, resp)
-		again.Receipt = call.Receipt
+		second.Receipt = call.Receipt
 		if n, ok := resp.Body.(*nginxAnswer); ok {
 			n.receipt = call.Receipt
 		}
@@ -67,7 +81,7 @@ func (h *host) askLate(ctx context.Context, call *Call, first *secured) (*Respon
 }
 
 // lateInVain notes that a path is forbidden, whatever the version.
-func (h *host) lateInVain(ctx context.Context, call *Call, first *secured) {
+func (h *host) lateInVain(ctx context.Context, call *Call, first *secured, why again) {
 	if ctx.Err() != nil {
 		return
 	}
@@ -77,7 +91,7 @@ func (h *host) lateInVain(ctx context.Context, call *Call, first *secured) {
 	}
 	h.inVain[path(call)] = true
 	h.mu.Unlock()
-	told := first.triedLate()
+	told := first.triedLate(why)
 	call.Receipt.update(func(f *Facts) { f.TLS = told })
 }
 

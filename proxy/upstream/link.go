@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -114,17 +113,11 @@ func (c *Client) connect(ctx context.Context, k *key, t *terms, protos []string,
 		r.update(func(f *Facts) { l.note(f, false) })
 		return l, nil
 	}
-	// What is in a receipt already is not written to any more.
-	seen := *l.route
-	seen.Hops = slices.Clone(l.route.Hops)
-	r.update(func(f *Facts) { l.note(f, false); f.Route = &seen })
+	r.update(func(f *Facts) { l.note(f, false) })
 	begin = time.Now()
 	h := &hello{where: l.where, serverName: k.serverName, protos: protos, terms: t, max: newest}
 	conn, receipt, e := c.handshake(ctx, h, l.sock, m)
 	l.ssl = time.Since(begin)
-	apart := *receipt
-	apart.ClientCertificate = nil // what became of it is told once, with the connection
-	hop.TLS = &apart
 	if e != nil {
 		r.update(func(f *Facts) { l.note(f, false); f.TLS = receipt })
 		if code, remote, ok := alertOf(e.Cause); ok && remote && code == alertProtocolVersion {

@@ -220,11 +220,11 @@ func (s *secured) became(kind outcomeKind, status int) *capture.TLS {
 	return s.tell(o)
 }
 
-// triedLate is the receipt of an exchange that was forbidden over TLS 1.2 as well.
-func (s *secured) triedLate() *capture.TLS {
+// triedLate is the receipt of an exchange that was forbidden, and for which TLS 1.2 did not help.
+func (s *secured) triedLate(why again) *capture.TLS {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tell(outcome{kind: answered, status: 403, resumed: s.outcome.resumed, tried: true})
+	return s.tell(outcome{kind: answered, status: 403, resumed: s.outcome.resumed, again: why})
 }
 
 // hungUp is the receipt of an exchange whose server closed the connection without an answer.

@@ -24,8 +24,8 @@ type outcome struct {
 	alert  uint8
 	// resumed says that the session was begun by an earlier handshake.
 	resumed bool
-	// tried says that the request was sent over TLS 1.2 too, to see whether the server asks there.
-	tried bool
+	// again is what came of sending the request over TLS 1.2 too, to see whether the server asks there.
+	again again
 	// cause is what failed here.
 	cause string
 }
@@ -188,8 +188,11 @@ func (a *authentication) notAsked(o outcome) string {
 		s += fmt.Sprintf(", and it answered %d", o.status)
 	}
 	s += ". It may want one on another name, port or path, or its TLS ends at something before it, such as a load balancer."
-	if o.tried {
+	switch o.again {
+	case againSilent:
 		s += " The request was sent again over TLS 1.2, where servers can ask after the request: it did not ask there either."
+	case againUnspoken:
+		s += " If it asks after the request only, that works up to TLS 1.2 here, which it does not speak."
 	}
 	return s
 }
