@@ -8,8 +8,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
+
+	"eaves/capture"
 )
 
 // identityOf is a client certificate for a rule, with the CA certificates that are sent with it.
@@ -110,4 +113,49 @@ func rawURLServer(t testing.TB) string {
 		readHead(br)
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 	})
+}
+
+// A parent proxy is shown what is meant for it, and nothing that is meant for an origin; and the other way round.
+func TestTLSToProxy(t *testing.T) {
+	root, clients := issue(t, nil, ca("Test Root")), issue(t, nil, ca("Clients CA"))
+	forOrigins, forProxies := identityOf("*:443", issue(t, clients, clientCert("origin"))), identityOf("*:3128", issue(t, clients, clientCert("proxy")))
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		port := whoServer(t, &tls.Config{Certificates: []tls.Certificate{chainOf(issue(t, root, leafFor("p.localhost")))}, MaxVersion: version, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: poolOf(clients)}, nil)
+		ids := map[bool][]Identity{true: {forProxies}, false: {forOrigins}}
+		c := testClient(t, Config{Trust: trusting(poolOf(root)), Identities: func(s Server) []Identity { return ids[s.Proxy] }})
+		_, body := mustDo(t, c, &Call{Scheme: "https", Host: "p.localhost", Port: port, Method: "GET", Target: "/"})
+		if !strings.HasPrefix(body, "origin ") {
+			t.Errorf("as an origin it saw %q", body)
+		}
+		server := Server{Host: "p.localhost", Port: port, Proxy: true}
+		ask := func() (*secured, *capture.TLS, *Error, string, error) {
+			raw, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { raw.Close() })
+			s, receipt, e := c.tlsToProxy(testContext(t), raw, c.terms(server, "", nil), "the proxy", []string{"http/1.1"})
+			if e != nil {
+				return nil, receipt, e, "", nil
+			}
+			io.WriteString(s, "GET / HTTP/1.0\r\nHost: p\r\n\r\n")
+			b, err := io.ReadAll(s)
+			return s, receipt, nil, string(b), err
+		}
+		s, _, e, answer, err := ask()
+		if e != nil || err != nil || !strings.Contains(answer, "\r\n\r\nproxy ") {
+			t.Fatalf("got %v %v %q", e, err, answer)
+		}
+		if cc := s.became(answered, 0).ClientCertificate; cc.Verdict != verdictAccepted || cc.Rule != "*:3128" {
+			t.Errorf("got %+v", cc)
+		}
+		ids[true] = nil
+		s, receipt, e, answer, err := ask()
+		if e == nil { // TLS 1.3 says it with the first read
+			receipt, e = s.refusal(err)
+		}
+		if e == nil || !strings.Contains(e.Hint, fmt.Sprintf("eaves cert add p.localhost:%d --for proxy", port)) || receipt.ClientCertificate.Verdict != verdictNoRule || answer != "" {
+			t.Errorf("got %v %+v %q", e, receipt, answer)
+		}
+	}
 }
