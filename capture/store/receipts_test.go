@@ -20,7 +20,9 @@ func TestReceiptsOfClientCertificates(t *testing.T) {
 	all := []*capture.TLS{
 		with(func(*capture.TLS) {}),
 		with(func(t *capture.TLS) { t.ClientCertificate.Verdict = "accepted" }),
-		with(func(t *capture.TLS) { t.ClientCertificate.Verdict, t.ClientCertificate.Alert = "rejected", "unknown_ca" }),
+		with(func(t *capture.TLS) {
+			t.ClientCertificate.Verdict, t.ClientCertificate.Alert = "rejected", "unknown_ca"
+		}),
 		with(func(t *capture.TLS) { t.ClientCertificate.Explanation = "x" }),
 		with(func(t *capture.TLS) { t.ClientCertificate.Note = "n" }),
 		with(func(t *capture.TLS) { t.ClientCertificate.Rule = "b:443" }),
