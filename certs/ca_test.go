@@ -277,17 +277,55 @@ func TestRotate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if old == nil || !old.Equal(first.Certificate()) {
-		t.Error("the old certificate was not returned")
+	if old == nil || !old.Certificate.Equal(first.Certificate()) || len(old.Files) != 2 {
+		t.Fatalf("the old authority was not returned: %+v", old)
+	}
+	if b, err := os.ReadFile(old.Files[0]); err != nil || !bytes.Equal(b, first.PEM()) {
+		t.Errorf("the old certificate was not kept: %v", err)
+	}
+	if b, err := os.ReadFile(old.Files[1]); err != nil || !bytes.Contains(b, []byte("PRIVATE KEY")) {
+		t.Errorf("the old key was not kept: %v", err)
 	}
 	if first.SPKIHash() == second.SPKIHash() || first.Name() == second.Name() {
 		t.Errorf("not told apart: %s, %s", first.Name(), second.Name())
 	}
-	onlyFiles(t, dir, "ca.key", "ca.pem")
+	onlyFiles(t, dir, filepath.Base(old.Files[1]), filepath.Base(old.Files[0]), "ca.key", "ca.pem")
 	if runtime.GOOS != "windows" {
-		if st, _ := os.Stat(filepath.Join(dir, "ca.key")); st.Mode().Perm() != 0o400 {
-			t.Errorf("mode of the key %o", st.Mode().Perm())
+		for _, key := range []string{filepath.Join(dir, "ca.key"), old.Files[1]} {
+			if st, _ := os.Stat(key); st.Mode().Perm() != 0o400 {
+				t.Errorf("mode of the key %o", st.Mode().Perm())
+			}
 		}
+	}
+}
+
+func TestAKeyThatOthersCanReadIsRefused(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a file's mode says nothing on Windows")
+	}
+	dir := t.TempDir()
+	if _, err := LoadOrCreate(dir); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(dir, "ca.key")
+	for mode, refused := range map[fs.FileMode]bool{0o400: false, 0o600: false, 0o640: true, 0o604: true, 0o644: true} {
+		if err := os.Chmod(key, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := LoadOrCreate(dir)
+		if errors.Is(err, ErrExposed) != refused {
+			t.Errorf("mode %o: %v", mode, err)
+		}
+		var e *Error
+		if refused && (!errors.As(err, &e) || !strings.Contains(e.Hint(), "chmod 600 "+key)) {
+			t.Errorf("mode %o: the hint does not say how to mend it: %v", mode, err)
+		}
+	}
+	if err := os.Chmod(key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Rotate(dir); err != nil {
+		t.Errorf("a new one can be made all the same: %v", err)
 	}
 }
 

@@ -16,6 +16,8 @@ var (
 	ErrMismatch = errors.New("key and certificate do not belong together")
 	// ErrDamaged says that a file is not what its name promises.
 	ErrDamaged = errors.New("damaged")
+	// ErrExposed says that others than its owner can read the key.
+	ErrExposed = errors.New("the key is readable by others")
 	// ErrExpired says that the authority's time is over, or has not begun by this machine's clock.
 	ErrExpired = errors.New("not valid now")
 )
@@ -38,8 +40,13 @@ func (e *Error) Unwrap() error { return e.err }
 
 // command returns a command line of eaves for the data directory dir, ready to be typed.
 func command(words, dir string) string {
-	if strings.ContainsAny(dir, " \t'\"\\$&;()*?[]<>|") {
-		dir = strconv.Quote(dir)
+	return "eaves " + words + " --data " + quoted(dir)
+}
+
+// quoted is a path as a shell takes it.
+func quoted(path string) string {
+	if strings.ContainsAny(path, " \t'\"\\$&;()*?[]<>|") {
+		return strconv.Quote(path)
 	}
-	return "eaves " + words + " --data " + dir
+	return path
 }

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -75,6 +78,9 @@ func Load(dir string) (*CA, error) {
 	if err != nil {
 		return nil, damaged(dir, certPath, err)
 	}
+	if err := private(keyPath); err != nil {
+		return nil, err
+	}
 	keyPEM, err := os.ReadFile(keyPath)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newCA(dir, cert, nil), nil
@@ -99,6 +105,20 @@ func Load(dir string) (*CA, error) {
 	return newCA(dir, cert, key), nil
 }
 
+// private refuses a key that others on this machine can read: whoever has it can pose as any server to those who trust the
+// authority. On Windows a file's mode says nothing of that.
+func private(keyPath string) error {
+	info, err := os.Stat(keyPath)
+	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o077 == 0 {
+		return nil // that it is not there, or cannot be reached, shows when it is read
+	}
+	return &Error{
+		message: fmt.Sprintf("others can read the CA's key: %s has mode %04o", keyPath, info.Mode().Perm()),
+		hint:    "chmod 600 " + quoted(keyPath) + "; if somebody may have read it, make a new CA: " + command("ca rotate", filepath.Dir(keyPath)),
+		err:     ErrExposed,
+	}
+}
+
 func damaged(dir, path string, why error) error {
 	return &Error{
 		message: fmt.Sprintf("CA file is damaged: %s: %v", path, why),
@@ -107,20 +127,26 @@ func damaged(dir, path string, why error) error {
 	}
 }
 
+// Retired is an authority that a rotation has replaced.
+type Retired struct {
+	// Certificate is nil where it could not be read.
+	Certificate *x509.Certificate
+	// Files are the copies that are kept of it.
+	Files []string
+}
+
 // Rotate replaces the authority of the data directory dir by a new one, also where the old one is damaged or missing.
-// Clients have to be told to trust the new one. The old certificate is returned, so that it can be taken out of trust
-// stores; it is nil if there was none that could be read.
-func Rotate(dir string) (fresh *CA, old *x509.Certificate, err error) {
+// Clients have to be told to trust the new one. What was there is kept beside it, in files that nothing reads; old is nil
+// if there was nothing.
+func Rotate(dir string) (fresh *CA, old *Retired, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("making the data directory: %w", err)
 	}
 	if err := finishRotation(dir); err != nil {
 		return nil, nil, err
 	}
-	if b, err := os.ReadFile(filepath.Join(dir, certFile)); err == nil {
-		if cert, err := parseCert(b); err == nil {
-			old = cert
-		}
+	if old, err = retire(dir); err != nil {
+		return nil, nil, fmt.Errorf("keeping the old CA: %w", err)
 	}
 	key, err := newKey()
 	if err != nil {
@@ -146,6 +172,35 @@ func Rotate(dir string) (fresh *CA, old *x509.Certificate, err error) {
 	}
 	fresh, err = Load(dir)
 	return fresh, old, err
+}
+
+// retire keeps copies of the authority's files: ca.pem becomes ca.XXXXXXXX.pem, named after its content.
+func retire(dir string) (*Retired, error) {
+	var old *Retired
+	name := ""
+	for _, file := range []string{certFile, keyFile} {
+		b, err := os.ReadFile(filepath.Join(dir, file))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if old == nil {
+			old = &Retired{}
+			sum := sha256.Sum256(b)
+			name = hex.EncodeToString(sum[:4])
+		}
+		if cert, err := parseCert(b); err == nil && file == certFile {
+			old.Certificate = cert
+		}
+		kept := filepath.Join(dir, "ca."+name+filepath.Ext(file))
+		if err := replaceFile(kept, b, 0o400); err != nil {
+			return nil, err
+		}
+		old.Files = append(old.Files, kept)
+	}
+	return old, nil
 }
 
 // finishRotation completes a rotation that was cut off: a waiting certificate that belongs to the key is put in place,

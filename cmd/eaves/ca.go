@@ -128,8 +128,8 @@ func (p *program) caRotateCommand() *cobra.Command {
 		Use:     "rotate",
 		Short:   "replace the CA by a new one",
 		Example: "  eaves ca rotate && eaves ca install",
-		Long: `rotate makes a new CA with a new key. Clients that trusted the old one must be told to trust the new one. It needs eaves
-to be stopped.`,
+		Long: `rotate makes a new CA with a new key. Clients that trusted the old one must be told to trust the new one. The old one is
+kept beside it, as ca.XXXXXXXX.pem and .key, which nothing reads. It needs eaves to be stopped.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(cmd.Flags())
@@ -144,30 +144,34 @@ to be stopped.`,
 				return err
 			}
 			defer dir.Close()
-			ca, _, err := certs.Rotate(cfg.Data)
+			ca, old, err := certs.Rotate(cfg.Data)
 			if err != nil {
 				return failure.New("ca rotate", err, "")
 			}
 			fmt.Fprintf(p.out, "%s\n", ca.CertificateFile())
 			fmt.Fprintf(p.out, "sha256 %s\n", ca.Fingerprint())
+			if old != nil {
+				p.say("the old CA is kept as " + strings.Join(old.Files, " and "))
+			}
+			p.say("clients that trusted the old CA must trust the new one: eaves ca install, and the devices that were set up by hand")
 			return nil
 		},
 	}
 }
 
 func (p *program) caInstallCommand() *cobra.Command {
-	return p.trustCommand("install", "make this machine trust the CA", truststore.Install, `  eaves ca install
+	return p.storeCommand("install", "make this machine trust the CA", truststore.Install, `  eaves ca install
   eaves ca install --store nss        only Firefox and Chromium of this user
   eaves ca install --store java`)
 }
 
 func (p *program) caUninstallCommand() *cobra.Command {
-	return p.trustCommand("uninstall", "take the CA out of the trust stores again", truststore.Uninstall, `  eaves ca uninstall
+	return p.storeCommand("uninstall", "take the CA out of the trust stores again", truststore.Uninstall, `  eaves ca uninstall
   eaves ca uninstall --store nss`)
 }
 
-// trustCommand is install or uninstall: it says what was done to each store, and what is left to type.
-func (p *program) trustCommand(name, short string, do func(context.Context, *x509.Certificate, truststore.Options) ([]truststore.Step, error), example string) *cobra.Command {
+// storeCommand is install or uninstall: it says what was done to each store, and what is left to type.
+func (p *program) storeCommand(name, short string, do func(context.Context, *x509.Certificate, truststore.Options) ([]truststore.Step, error), example string) *cobra.Command {
 	var stores []string
 	var asJSON bool
 	var known []string
