@@ -59,8 +59,10 @@ type Body interface {
 // Change is one committed change, as published after the commit.
 type Change struct {
 	Seq int64
-	// Exchange is the whole exchange in this revision; nobody writes to it any more.
+	// Exchange is the whole exchange in this revision; nobody writes to it any more. Latest says that it is told alone for
+	// all revisions before it: some of them may not have been told.
 	Exchange *Exchange
+	Latest   bool
 	// Removed are the ids that this change deleted.
 	Removed []int64
 	// Message is a message that was recorded for exchange MessageOf.

@@ -32,8 +32,9 @@ type fakeStore struct {
 	bodies    map[int64]map[capture.Side][]byte
 	messages  map[int64][]capture.Message
 	log       []capture.Change
-	// first is the revision before the first that log holds.
+	// first is the revision before the first that log holds, removed that of the last removal that it does not.
 	first    int64
+	removed  int64
 	stats    Stats
 	statsErr error
 	listErr  error
@@ -60,12 +61,24 @@ func (f *fakeStore) publish(c capture.Change) {
 	f.changed = make(chan struct{})
 }
 
-// put commits a revision.
-func (f *fakeStore) put(x *capture.Exchange) int64 {
+// put commits revisions at once.
+func (f *fakeStore) put(revisions ...*capture.Exchange) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.publish(capture.Change{Exchange: x})
+	for _, x := range revisions {
+		f.publish(capture.Change{Exchange: x})
+	}
 	return f.seq
+}
+
+// outrun commits revisions faster than anybody is told of them.
+func (f *fakeStore) outrun(revisions ...*capture.Exchange) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, x := range revisions {
+		f.publish(capture.Change{Exchange: x})
+	}
+	f.log, f.first = nil, f.seq
 }
 
 func (f *fakeStore) setBody(id int64, side capture.Side, b []byte) {
@@ -240,12 +253,12 @@ func (f *fakeStore) Flush(context.Context) error         { return nil }
 func (f *fakeStore) Seq() int64 { f.mu.Lock(); defer f.mu.Unlock(); return f.seq }
 func (f *fakeStore) ID() string { return "0f8fad5b-d9cb-469f-a165-70867728950e" }
 
-// forget makes the log begin after seq.
+// forget makes the log begin after seq, where something was removed.
 func (f *fakeStore) forget(seq int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.log = f.log[seq-f.first:]
-	f.first = seq
+	f.first, f.removed = seq, seq
 }
 
 type fakeSubscription struct {
@@ -256,7 +269,7 @@ type fakeSubscription struct {
 func (f *fakeStore) Changes(after int64) (Subscription, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if after < f.first || after > f.seq {
+	if after < f.removed || after > f.seq {
 		return nil, ErrReset
 	}
 	f.subs++

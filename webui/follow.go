@@ -56,8 +56,8 @@ func (c *console) idle(ctx context.Context) error {
 	return nil
 }
 
-// baseline learns which open exchanges match now: those the console may have been shown. Behind a gap, those it had before
-// are taken away: what matches still, the console reads again.
+// baseline learns which open exchanges match now: those the console may have been shown. Behind a gap, what changed in it
+// and does not match is taken away: the console may have it from before, or from a list it read meanwhile.
 func (c *console) baseline(ctx context.Context, gap *GapError) error {
 	if c.fixed {
 		c.mu.Lock()
@@ -83,27 +83,46 @@ func (c *console) baseline(ctx context.Context, gap *GapError) error {
 	for _, x := range ahead.Exchanges {
 		certain = max(certain, x.Seq)
 	}
+	var gone []int64
+	if gap != nil {
+		if gone, err = c.unmatched(ctx, gap.From); err != nil {
+			return err
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leaveOut(gap)
+	c.missGone(gone...)
 	c.live = max(c.live, certain)
-	now := make(map[int64]bool, len(page.Exchanges))
+	c.shown = make(map[int64]bool, len(page.Exchanges))
 	for _, x := range page.Exchanges {
-		now[x.ID] = true
+		c.shown[x.ID] = true
 	}
-	if gap != nil && c.shown == nil {
-		c.startAnew()
-	} else if gap != nil {
-		for id := range c.shown {
-			if !now[id] {
-				c.missGone(id)
-			}
-		}
-	}
-	if c.shown = now; len(now) == maxShown {
+	if len(c.shown) == maxShown {
 		c.shown = nil
 	}
 	return nil
+}
+
+// unmatched returns the exchanges that changed after a revision and do not match now, or more than maxGone of them.
+func (c *console) unmatched(ctx context.Context, after int64) (ids []int64, err error) {
+	not, err := filter.Parse("not ( " + c.filter.String() + " )")
+	if err != nil {
+		return nil, fmt.Errorf("asking what does not match: %w", err)
+	}
+	for len(ids) <= maxGone {
+		page, err := c.s.cfg.Store.List(ctx, Query{Filter: not, ByChange: true, ChangedAfter: after, Limit: maxLimit})
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range page.Exchanges {
+			ids, after = append(ids, x.ID), x.Seq
+		}
+		if len(page.Exchanges) < maxLimit {
+			break
+		}
+	}
+	return ids, nil
 }
 
 // leaveOut says that the store left changes out. The lock is held.
@@ -204,13 +223,15 @@ func (c *console) note(ctx context.Context, ch *capture.Change) error {
 	i := item{seq: ch.Seq}
 	matches := false
 	if x := ch.Exchange; x != nil {
-		i.id, i.open = x.ID, x.State == capture.StateOpen
+		i.id, i.open, i.unseen = x.ID, x.State == capture.StateOpen, ch.Latest
 		switch {
 		case c.filter == nil:
 			matches = true
-		case c.filter.NeedsBody():
+		case c.filter.NeedsBody() && !i.open:
 			i.ask, matches = true, true
 		default:
+			// Of one that goes on no body is found. It must not wait for the store's word: if it matches now, a console that
+			// lists has it from there, and has to be told when it ends and matches no more.
 			matches = c.filter.Match(filter.Subject{Exchange: x, Now: c.s.cfg.Now()})
 		}
 	}
@@ -307,7 +328,7 @@ func (c *console) mayHave(i *item) bool {
 	if c.fixed {
 		return false
 	}
-	has := i.seq <= c.live || c.shown == nil || c.shown[i.id] || c.s.edited.contains(i.id)
+	has := i.seq <= c.live || i.unseen || c.shown == nil || c.shown[i.id] || c.s.edited.contains(i.id)
 	if c.shown != nil {
 		delete(c.shown, i.id)
 	}

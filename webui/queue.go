@@ -15,8 +15,9 @@ type item struct {
 	// frame is the message that shows the exchange; nil: it is to be taken away.
 	frame []byte
 	ids   []int64
-	// open says that the exchange goes on, ask that only the store can say whether it matches.
-	open, ask bool
+	// open says that the exchange goes on, ask that only the store can say whether it matches, unseen that there may be
+	// revisions before this one which the feed did not tell.
+	open, ask, unseen bool
 }
 
 // itemCost is what an item takes beside its frame.

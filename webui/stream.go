@@ -30,7 +30,7 @@ const (
 	statusEvery   = time.Second
 	statusTimeout = 2 * time.Second
 	pingEvery     = 5 * time.Second
-	pongTimeout   = 15 * time.Second
+	pongTimeout   = 10 * time.Second
 	goodbyeWithin = time.Second
 )
 
@@ -62,6 +62,8 @@ type console struct {
 	gone   []int64
 	reset  bool
 	subs   map[int64]*messageCursor
+	// asked: a ping was sent, and nothing has come since.
+	asked bool
 
 	lastStatus status
 }
@@ -217,11 +219,7 @@ func signal(ch chan struct{}) {
 // listen takes what the client asks for.
 func (c *console) listen(ctx context.Context) error {
 	c.conn.SetReadLimit(maxClientMessage)
-	alive := func() error { return c.conn.SetReadDeadline(c.readDeadline()) }
-	if err := alive(); err != nil {
-		return err
-	}
-	c.conn.SetPongHandler(func(string) error { return alive() })
+	c.conn.SetPongHandler(func(string) error { return c.alive() })
 	for {
 		kind, b, err := c.conn.ReadMessage()
 		if err != nil {
@@ -230,7 +228,7 @@ func (c *console) listen(ctx context.Context) error {
 			}
 			return err
 		}
-		if err := alive(); err != nil {
+		if err := c.alive(); err != nil {
 			return err
 		}
 		if kind != websocket.TextMessage {
@@ -242,5 +240,25 @@ func (c *console) listen(ctx context.Context) error {
 	}
 }
 
-// readDeadline is the time by which a sign of life must have come. Real time: it is the connection's.
-func (c *console) readDeadline() time.Time { return time.Now().Add(pongTimeout) }
+// ping asks for a sign of life. Only who was asked can owe one: while the writer waits, for the store say, nobody does.
+func (c *console) ping() error {
+	c.mu.Lock()
+	var err error
+	if !c.asked {
+		// Real time: it is the connection's.
+		c.asked, err = true, c.conn.SetReadDeadline(time.Now().Add(pongTimeout))
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(sendTimeout))
+}
+
+// alive notes a sign of life.
+func (c *console) alive() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = false
+	return c.conn.SetReadDeadline(time.Time{})
+}

@@ -215,6 +215,62 @@ func TestStreamFilter(t *testing.T) {
 	v.expect("exchange 7")
 }
 
+// A console lists while changes wait to be sent: what it sees there, though it is never told of, is taken away when it
+// matches no more.
+func TestStreamTakesAwayWhatAListHasShown(t *testing.T) {
+	l := newLab(t)
+	for _, text := range []string{"is:open", "is:open or resp.body:needle", "-resp.body:hay"} {
+		v := l.stream(url.Values{"filter": {text}})
+		v.expect("hello")
+		// At once, so that the first revision is not told: between the two, it may have been listed.
+		l.store.setBody(1, capture.SideResponse, []byte("hay"))
+		l.store.put(opened(1), sample(1))
+		v.expect("removed [1]")
+		l.store.setBody(2, capture.SideResponse, nil)
+		l.store.put(opened(2))
+		v.expect("exchange 2")
+	}
+}
+
+// What the store left out may have been listed as well.
+func TestStreamTakesAwayWhatStoppedMatchingInAGap(t *testing.T) {
+	l := newLab(t)
+	l.store.put(sample(1))
+	l.store.put(sample(2))
+	l.store.put(opened(3))
+	v := l.stream(url.Values{"filter": {"-mark:done (host:a.test or is:open)"}})
+	v.expect("hello")
+	l.store.put(opened(5)) // the feed has been read up to here when it is told
+	v.expect("exchange 5")
+	marked, ended, other := sample(1), sample(3), sample(4)
+	marked.Mark = "done"
+	ended.Request.URL, other.Request.URL = "http://b.test/", "http://b.test/"
+	begun := opened(4)
+	begun.Request.URL = other.Request.URL
+	l.store.outrun(marked, ended, begun, other, sample(6))
+	e := v.expect("removed [1 3 4]", "gap")
+	if e[1].From != 4 || e[1].To != 9 {
+		t.Errorf("gap from %d to %d", e[1].From, e[1].To)
+	}
+	l.store.put(sample(5))
+	v.expect("exchange 5")
+}
+
+// Of a revision that is told alone for all before it, nobody knows what a list has shown of those.
+func TestStreamTakesAwayWhatTheFeedDidNotTell(t *testing.T) {
+	f := mustFilter(t, "is:open")
+	for _, latest := range []bool{false, true} {
+		c := &console{s: newLab(t).server, filter: f, shown: map[int64]bool{}, wake: make(chan struct{}, 1), space: make(chan struct{}, 1)}
+		if err := c.note(t.Context(), &capture.Change{Seq: 7, Exchange: sample(1), Latest: latest}); err != nil {
+			t.Fatal(err)
+		}
+		items := c.queue.take(1)
+		if taken := len(items) == 1 && items[0].id == 1 && items[0].frame == nil; taken != latest {
+			t.Errorf("latest %v: %+v", latest, items)
+		}
+	}
+}
+
 func TestStreamFilterWhileCatchingUp(t *testing.T) {
 	l := newLab(t)
 	seq := l.store.put(opened(1))

@@ -110,7 +110,7 @@ func (c *console) send(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-ping.C:
-			if err := c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(sendTimeout)); err != nil {
+			if err := c.ping(); err != nil {
 				return err
 			}
 		case <-tick.C:

@@ -277,7 +277,7 @@ func (s *Store) changed(ctx context.Context, after, upTo int64, limit int) (chan
 		dest := make([]driver.Value, summaryWidth+detailWidth)
 		return c.each(ctx, selectWhole+" WHERE x.seq > ? AND x.seq <= ? ORDER BY x.seq LIMIT ?", named([]any{after, upTo, limit}), dest, func() error {
 			x := decodeSummary(dest)
-			changes = append(changes, capture.Change{Seq: x.Seq, Exchange: x})
+			changes = append(changes, capture.Change{Seq: x.Seq, Exchange: x, Latest: true})
 			return decodeDetails(x, dest[summaryWidth:])
 		})
 	})

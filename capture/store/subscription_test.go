@@ -114,6 +114,9 @@ func TestChangesFromTheDatabase(t *testing.T) {
 		if len(all) != 2 || all[0].Exchange.ID != b || all[1].Exchange.ID != a || all[1].Exchange.Mark != "red" || all[1].Exchange.Request.Header == nil {
 			t.Fatalf("got %+v", all)
 		}
+		if !all[0].Latest || !all[1].Latest {
+			t.Fatalf("the database does not know what was before: %+v", all)
+		}
 		// The same after a restart.
 		seq, id := s.Seq(), s.ID()
 		closeStore(t, s)
@@ -130,7 +133,7 @@ func TestChangesFromTheDatabase(t *testing.T) {
 	if n, err := s.Delete(testContext(t), parse(t, "is:marked")); err != nil || n != 1 {
 		t.Fatalf("%d, %v", n, err)
 	}
-	if all := follow(t, sub, s.Seq()); len(all) != 1 || !slices.Equal(all[0].Removed, []int64{a}) {
+	if all := follow(t, sub, s.Seq()); len(all) != 1 || all[0].Latest || !slices.Equal(all[0].Removed, []int64{a}) {
 		t.Errorf("got %+v", all)
 	}
 	sub.Close()
