@@ -56,6 +56,9 @@ type Client struct {
 	// pingAfter is how long nothing may have come over an HTTP/2 connection before it is asked whether it is alive,
 	// together with the next call; pingTimeout is how long it has to answer.
 	pingAfter, pingTimeout time.Duration
+	// settingsTimeout is how long a server is waited for to say how many streams it takes. SETTINGS are the first that it
+	// sends (RFC 9113, 3.4); one that does not send them shall not hold up for ever what comes behind the first call.
+	settingsTimeout time.Duration
 
 	mu     sync.Mutex
 	hosts  map[key]*host
@@ -94,7 +97,7 @@ func New(cfg Config) *Client {
 	}
 	return &Client{
 		cfg: cfg, boot: strconv.FormatInt(time.Now().UnixMilli(), 36), hosts: make(map[key]*host),
-		suites: cipherSuites(), pingAfter: 10 * time.Second, pingTimeout: 5 * time.Second,
+		suites: cipherSuites(), pingAfter: 10 * time.Second, pingTimeout: 5 * time.Second, settingsTimeout: time.Second,
 	}
 }
 

@@ -26,7 +26,7 @@ const (
 	defaultWindow = 64<<10 - 1
 	defaultFrame  = 16 << 10
 	maxWindow     = 1<<31 - 1
-	// assumedStreams is how many streams a server is trusted to take before it has said how many.
+	// assumedStreams is how many streams a server is trusted to take that does not say how many.
 	assumedStreams = 100
 	// maxStreamID is where a connection is left for another: identifiers are 31 bits.
 	maxStreamID = 1<<31 - 1<<16
@@ -51,7 +51,8 @@ type h2conn struct {
 	host *host
 	fr   *http2.Framer
 	br   *bufio.Reader
-	seen atomic.Int64 // when the last frame came, in Unix nanoseconds
+	seen atomic.Int64  // when the last frame came, in Unix nanoseconds
+	told chan struct{} // closed when the server's SETTINGS have been read, or nothing more is
 
 	// Writing. Whoever is the last to write flushes.
 	writers atomic.Int32
@@ -66,6 +67,7 @@ type h2conn struct {
 	nextID    uint32
 	reserved  int
 	max       uint32 // of concurrent streams
+	settled   bool   // max is what the server said, or it has not said it in time
 	maxFrame  int
 	window    int64 // of the peer, for streams to come
 	sendable  int64 // of the peer, for the connection
@@ -89,11 +91,12 @@ func (e *goAwayError) Error() string {
 	return fmt.Sprintf("GOAWAY with %v %q", e.code, e.debug)
 }
 
-// startH2 begins HTTP/2 on a connection. clear says that nobody has said yet that the server speaks it.
+// startH2 begins HTTP/2 on a connection, which has room reserved for one stream: that one needs not wait for the server's
+// SETTINGS. clear says that nobody has said yet that the server speaks it.
 func (h *host) startH2(ctx context.Context, l *link, clear bool, r *Receipt) (*h2conn, *Error) {
 	cc := &h2conn{
-		link: l, host: h, br: bufio.NewReaderSize(l, h2Buffer), bw: bufio.NewWriterSize(l, h2Buffer),
-		streams: make(map[uint32]*h2stream), nextID: 1, max: assumedStreams, maxFrame: defaultFrame,
+		link: l, host: h, told: make(chan struct{}), br: bufio.NewReaderSize(l, h2Buffer), bw: bufio.NewWriterSize(l, h2Buffer),
+		streams: make(map[uint32]*h2stream), nextID: 1, reserved: 1, max: assumedStreams, maxFrame: defaultFrame,
 		window: defaultWindow, sendable: defaultWindow, idleSince: time.Now(),
 	}
 	cc.seen.Store(time.Now().UnixNano())
@@ -135,10 +138,39 @@ func (h *host) startH2(ctx context.Context, l *link, clear bool, r *Receipt) (*h
 		if e := l.alerted(r, err); e != nil {
 			return nil, e
 		}
-		return nil, fail(capture.StageHTTP, err, "%s: HTTP/2 could not be started: %s", l.where, plain(err))
+		return nil, unstarted(l, err)
 	}
 	go cc.read()
 	return cc, nil
+}
+
+// unstarted is the error of a connection on which HTTP/2 did not begin.
+func unstarted(l *link, err error) *Error {
+	return fail(capture.StageHTTP, err, "%s: HTTP/2 could not be started: %s", l.where, plain(err))
+}
+
+// settle waits until is known how many streams the server takes. Where the connection ends before it says so, the error
+// is what the server has against us, and the receipt is told.
+func (cc *h2conn) settle(r *Receipt) *Error {
+	timer := time.NewTimer(cc.host.client.settingsTimeout)
+	defer timer.Stop()
+	select {
+	case <-cc.told:
+	case <-timer.C:
+	}
+	cc.mu.Lock()
+	settled, err := cc.settled, cc.err
+	cc.settled = true
+	cc.mu.Unlock()
+	if settled || err == nil {
+		return nil
+	}
+	e := cc.alerted(r, err)
+	if e == nil {
+		e = unstarted(cc.link, err)
+		cc.left(r, e)
+	}
+	return e
 }
 
 // awaitPreface looks whether the server begins as HTTP/2 does, with SETTINGS (RFC 9113, 3.4).
@@ -217,6 +249,8 @@ func (cc *h2conn) reserve() room {
 	switch {
 	case cc.err != nil || cc.goAway != nil || cc.closing || cc.nextID > maxStreamID:
 		return roomNever
+	case !cc.settled:
+		return roomNone
 	case len(cc.streams)+cc.reserved >= int(cc.max):
 		return roomNone
 	case cc.taken-cc.unacked > connWindow/2:

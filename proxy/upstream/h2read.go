@@ -41,6 +41,11 @@ func (cc *h2conn) read() {
 	}
 	cc.abort()
 	cc.host.removeH2(cc)
+	select {
+	case <-cc.told:
+	default:
+		close(cc.told) // only this goroutine does
+	}
 	for _, s := range streams {
 		s.end(err)
 	}
@@ -83,6 +88,12 @@ func (cc *h2conn) readFrames() error {
 		}
 		if err := cc.handle(f); err != nil {
 			return err
+		}
+		if first {
+			cc.mu.Lock()
+			cc.settled = true
+			cc.mu.Unlock()
+			close(cc.told)
 		}
 	}
 }

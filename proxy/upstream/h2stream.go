@@ -100,10 +100,13 @@ func (s *h2stream) end(err error) bool {
 	return !was
 }
 
-// abort ends the stream and tells the server.
+// abort ends the stream and tells the server. Until it has been told, the stream counts as one of those it allows.
 func (s *h2stream) abort(code http2.ErrCode, err error) {
 	s.cc.mu.Lock()
 	was := s.gone
+	if !was {
+		s.cc.reserved++
+	}
 	s.cc.mu.Unlock()
 	if was {
 		return
@@ -111,6 +114,7 @@ func (s *h2stream) abort(code http2.ErrCode, err error) {
 	if s.end(err) {
 		s.cc.control(func() { _ = s.cc.fr.WriteRSTStream(s.id, code) })
 	}
+	s.cc.unreserve()
 }
 
 // reset is RST_STREAM from the server.

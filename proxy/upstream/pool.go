@@ -54,7 +54,8 @@ type host struct {
 	inVain  map[string]bool // paths that are forbidden all the same
 }
 
-// flight is an attempt to connect that may end in HTTP/2, on which others wait instead of making their own.
+// flight is an attempt to connect that may end in HTTP/2, on which others wait instead of making their own. It lasts until
+// the server has said how many streams it takes.
 type flight struct {
 	done  chan struct{}
 	err   *Error // what the others are told; nil: look again
@@ -263,18 +264,20 @@ func onlyH2(e *Error) bool {
 
 // fly connects, offering HTTP/2, and tells those who wait.
 func (h *host) fly(ctx context.Context, call *Call, fl *flight, alone bool) (conn carrier, e *Error) {
-	settle := func(s spoken, cc *h2conn) {
+	land := func() {
 		h.mu.Lock()
 		h.flight = nil
-		if s != unknown {
-			h.spoken = s
-		}
+		h.mu.Unlock()
+		close(fl.done)
+	}
+	learn := func(s spoken, cc *h2conn) {
+		h.mu.Lock()
+		h.spoken = s
 		if cc != nil {
 			h.h2 = append(h.h2, cc)
 		}
 		closed := h.closed
 		h.mu.Unlock()
-		close(fl.done)
 		if closed && cc != nil {
 			cc.shutdown()
 		}
@@ -295,33 +298,41 @@ func (h *host) fly(ctx context.Context, call *Call, fl *flight, alone bool) (con
 		if ctx.Err() == nil {
 			fl.err, fl.facts = e, receipt.Snapshot()
 		}
-		settle(unknown, nil)
+		land()
 		return nil, e
 	}
 	switch {
 	case l.protocol == "h2", protos == nil:
 		cc, e := h.startH2(ctx, l, protos == nil, receipt)
 		if e != nil && protos == nil && ctx.Err() == nil { // it does not speak h2c
-			settle(speaksH1, nil)
+			learn(speaksH1, nil)
+			land()
 			return nil, nil
 		}
 		if e != nil {
 			if ctx.Err() == nil {
 				fl.err, fl.facts = e, receipt.Snapshot()
 			}
-			settle(unknown, nil)
+			land()
 			return nil, e
 		}
 		s := speaksH2
 		if alone {
 			s = refusesH1
 		}
-		cc.reserve()
-		settle(s, cc)
+		learn(s, cc)
+		told := &Receipt{begun: true, facts: receipt.Snapshot()}
+		go func() { // the call that connected goes ahead
+			if fl.err = cc.settle(told); fl.err != nil {
+				fl.facts = told.Snapshot()
+			}
+			land()
+		}()
 		return cc, nil
 	}
 	hc := newH1(h, l)
-	settle(speaksH1, nil)
+	learn(speaksH1, nil)
+	land()
 	return hc, nil
 }
 
