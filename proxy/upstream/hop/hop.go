@@ -1,8 +1,24 @@
 // Package hop makes connections through parent proxies: one after the other, each with its own protocol, TLS and
 // authentication.
+//
+// # Guarantees
+//
+// A connection that is handed back leads to its target through every proxy of the chain, in order, and has lost no byte
+// that came behind a proxy's answer. Of each proxy there is a receipt, also where the way ended at it. An error is an
+// *Error; it names the proxy at which the way ended, and what is known of why.
+//
+// Credentials are shown to the proxy that they belong to and to nobody else, and only once it has asked for a scheme that
+// may be used. They are part of no error and no receipt. What a proxy asks for without end is refused after a few rounds.
+//
+// NTLM and Negotiate authenticate a connection and not a request: whoever pools a connection must not hand it to somebody
+// with other credentials.
 package hop
 
-import "context"
+import (
+	"context"
+	"net"
+	"strconv"
+)
 
 // Kind is the protocol that a parent proxy speaks.
 type Kind string
@@ -23,6 +39,15 @@ type Hop struct {
 	// Credentials are what the proxy may be shown; nil: none.
 	Credentials *Credentials
 }
+
+// Address is the proxy's host and port.
+func (h Hop) Address() string { return net.JoinHostPort(h.Host, strconv.Itoa(h.Port)) }
+
+// String names the proxy without its credentials.
+func (h Hop) String() string { return string(h.Kind) + " proxy " + h.Address() }
+
+// SpeaksHTTP says whether the proxy takes requests, and not only connections.
+func (h Hop) SpeaksHTTP() bool { return h.Kind == HTTP || h.Kind == HTTPS }
 
 // Credentials are what a proxy may be shown when it asks. They are compared by ID: connections are never shared between
 // different ones.
