@@ -281,7 +281,10 @@ func (x *exchange) headError(head *wire.ResponseHead, err error, n int) *Error {
 		e = fail(capture.StageHTTP, err, "%s: %s without an answer", where, plain(err))
 	}
 	e.unsent = n == 0
-	return e
+	if n == 0 && x.hc.host.key.scheme == "http" {
+		return e.hint("if that port speaks TLS only, use https:// for it; else the server's log may say why")
+	}
+	return e.hint("the server's log may say why")
 }
 
 // Read reads the answer's body. Where it is cut the error is an *Error.

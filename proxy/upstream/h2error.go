@@ -73,7 +73,7 @@ func (s *h2stream) failed(err error) *Error {
 	if answered {
 		return fail(capture.StageHTTP, err, "%s: %s%s (HTTP/2)", cc.where, before, plain(err))
 	}
-	return again(fail(capture.StageHTTP, err, "%s: %s without an answer (HTTP/2)", cc.where, plain(err)), false)
+	return again(fail(capture.StageHTTP, err, "%s: %s without an answer (HTTP/2)", cc.where, plain(err)).hint("the server's log may say why"), false)
 }
 
 // fallBack notes that the host wants HTTP/1.1 (RFC 9113, 7: HTTP_1_1_REQUIRED).

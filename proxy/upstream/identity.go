@@ -3,6 +3,7 @@ package upstream
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"strings"
 )
 
 // Server is whom a TLS connection is made to: an origin, or a parent proxy.
@@ -11,6 +12,14 @@ type Server struct {
 	Port int
 	// Proxy says that it is a parent proxy. An identity for origins is never shown to one, nor the other way round.
 	Proxy bool
+}
+
+// rule is the host pattern that names it, on every port.
+func (s Server) rule() string {
+	if strings.Contains(s.Host, ":") {
+		return "[" + s.Host + "]"
+	}
+	return s.Host
 }
 
 // Identity is a client certificate that may be shown to a server.

@@ -120,11 +120,7 @@ func (c *Client) connect(ctx context.Context, k *key, t *terms, protos []string,
 	l.ssl = time.Since(begin)
 	if e != nil {
 		r.update(func(f *Facts) { l.note(f, false); f.TLS = receipt })
-		if code, remote, ok := alertOf(e.Cause); ok && remote && code == alertProtocolVersion {
-			if v := c.otherVersion(ctx, d.address.String(), h); v != "" {
-				e.Message += ": it speaks " + v + " at best"
-			}
-		}
+		c.lookCloser(ctx, d.address.String(), h, e)
 		return nil, e
 	}
 	l.secured, l.bounded = conn, newest != 0

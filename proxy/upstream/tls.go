@@ -121,7 +121,7 @@ func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, m *memor
 		// It is called before a client certificate is asked for: one is shown only to a server that is who it should be.
 		VerifyConnection: func(cs tls.ConnectionState) error {
 			h.state = cs
-			h.verification = verify(cs.PeerCertificates, host, h.terms.trust.Roots, time.Now())
+			h.verification = verify(cs.PeerCertificates, host, h.terms.server.rule(), h.terms.trust.Roots, time.Now())
 			if h.terms.trust.Insecure {
 				return nil
 			}

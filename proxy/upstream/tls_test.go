@@ -179,7 +179,7 @@ func TestBadTLSOrigins(t *testing.T) {
 		{"many names", serve(chainOf(issue(t, root, leafFor(append(strings.Split(strings.Repeat("n.test ", 900), " ")[:900], "bad.localhost")...)))), "", ok},
 		{"expired", in(inter, func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Date(2015, 4, 9, 0, 0, 0, 0, time.UTC), time.Date(2015, 4, 12, 23, 59, 59, 0, time.UTC)
-		}), capture.StageTLS, []string{"certificate expired on 2015-04-12 23:59 UTC", "days ago", "--insecure"}},
+		}), capture.StageTLS, []string{"certificate expired on 2015-04-12 23:59 UTC", "days ago", "eaves tls set bad.localhost --verify off"}},
 		{"not yet valid", in(inter, func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(72*time.Hour), time.Now().Add(96*time.Hour)
 		}), capture.StageTLS, []string{"is not valid before", "clock"}},
@@ -187,7 +187,7 @@ func TestBadTLSOrigins(t *testing.T) {
 		{"wrong host and expired", in(inter, func(c *x509.Certificate) {
 			c.DNSNames, c.NotBefore, c.NotAfter = []string{"a.test"}, time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
 		}), capture.StageTLS, []string{"expired on", "and the certificate is issued for a.test"}},
-		{"self-signed", in(nil, func(*x509.Certificate) {}), capture.StageTLS, []string{`self-signed (by "leaf")`, "SSL_CERT_FILE"}},
+		{"self-signed", in(nil, func(*x509.Certificate) {}), capture.StageTLS, []string{`self-signed (by "leaf")`, "eaves trust add FILE --host bad.localhost"}},
 		{"untrusted root", serve(chainOf(issue(t, stranger, leafFor("bad.localhost")), stranger)), capture.StageTLS, []string{`root CA "Stranger Root" is not trusted`}},
 		{"untrusted root, not sent", in(stranger, func(*x509.Certificate) {}), capture.StageTLS, []string{`unknown authority "Stranger Root"`}},
 		{"incomplete chain", serve(chainOf(issue(t, inter, leafFor("bad.localhost")))), capture.StageTLS, []string{`unknown authority "Test Intermediate"`, "incomplete"}},

@@ -161,9 +161,10 @@ func (h *hello) explain(ctx context.Context, err error) *Error {
 		return tlsFail("the server chose a cipher suite that was not offered").hint("%s", h.suiteHint())
 	}
 	if strings.Contains(message, "unadvertised ALPN") {
-		return tlsFail("the server chose an application protocol (ALPN) that was not offered; offered: %s", strings.Join(h.protos, ", "))
+		return tlsFail("the server chose an application protocol (ALPN) that was not offered; offered: %s", strings.Join(h.protos, ", ")).
+			hint("what is offered can be chosen with: eaves tls set %s --alpn LIST", h.terms.server.rule())
 	}
-	return tlsFail("%s", message)
+	return tlsFail("%s", message).hint("the server, or something before it, does not speak TLS as it should")
 }
 
 // versionName reads a version as crypto/tls's message has it.
@@ -200,12 +201,13 @@ func (h *hello) alerted(code uint8, tlsFail func(string, ...any) *Error) *Error 
 		e.Message += ": it speaks " + h.versions()
 		e.hint("%s", h.versionHint())
 	case alertHandshakeFailure, alertInsufficientSecurity:
-		e.Message += ": nothing that is offered will do for it; it may want ciphers that are not offered (such as RC4, 3DES or DHE)"
+		e.Message += ": nothing that is offered will do for it"
 		e.hint("%s", h.suiteHint())
 	case alertUnrecognizedName:
-		e.hint("the server does not serve the name %q", h.serverName)
+		e.hint("the server does not serve the name %q; another one can be sent with: eaves tls set %s --server-name NAME", h.serverName, h.terms.server.rule())
 	case alertNoApplicationProto:
 		e.Message += fmt.Sprintf("; offered: %s", strings.Join(h.protos, ", "))
+		e.hint("it does not serve HTTP under this name and port; what is offered can be chosen with: eaves tls set %s --alpn LIST", h.terms.server.rule())
 	}
 	return e
 }

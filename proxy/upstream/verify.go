@@ -16,12 +16,14 @@ type verification struct {
 	hint    string
 }
 
-// verify looks at the chain that a server sent, for host. All that is wrong is said, not only what was found first.
-func verify(chain []*x509.Certificate, host string, roots *x509.CertPool, now time.Time) verification {
+// verify looks at the chain that a server sent, for host. All that is wrong is said, not only what was found first. rule
+// is the pattern by which hints name the server.
+func verify(chain []*x509.Certificate, host, rule string, roots *x509.CertPool, now time.Time) verification {
 	if len(chain) == 0 {
 		err := errors.New("no certificate")
-		return verification{err: err, message: "the server sent no certificate"}
+		return verification{err: err, message: "the server sent no certificate", hint: "check that the port is that of an HTTPS server"}
 	}
+	unverified := "; to go on without verification: eaves tls set " + rule + " --verify off"
 	leaf := chain[0]
 	var v verification
 	var words []string
@@ -43,17 +45,17 @@ func verify(chain []*x509.Certificate, host string, roots *x509.CertPool, now ti
 	switch {
 	case now.After(leaf.NotAfter):
 		judged.NotAfter = now
-		found(expired(leaf), fmt.Sprintf("the certificate expired on %s (%s ago)", date(leaf.NotAfter), days(now.Sub(leaf.NotAfter))), "renew the server's certificate; --insecure goes on without verification")
+		found(expired(leaf), fmt.Sprintf("the certificate expired on %s (%s ago)", date(leaf.NotAfter), days(now.Sub(leaf.NotAfter))), "renew the server's certificate"+unverified)
 	case now.Before(leaf.NotBefore):
 		judged.NotBefore = now
-		found(expired(leaf), fmt.Sprintf("the certificate is not valid before %s (in %s)", date(leaf.NotBefore), days(leaf.NotBefore.Sub(now))), "check the clock of this machine and the server's certificate")
+		found(expired(leaf), fmt.Sprintf("the certificate is not valid before %s (in %s)", date(leaf.NotBefore), days(leaf.NotBefore.Sub(now))), "check the clock of this machine and the server's certificate"+unverified)
 	}
 	if err := hostError(leaf, host); err != nil {
-		found(err, namesMessage(leaf, host), "ask for the server by one of its names, or mend its certificate; --insecure goes on without verification")
+		found(err, namesMessage(leaf, host), "ask for the server by one of its names, or mend its certificate"+unverified)
 	}
 	if _, err := judged.Verify(opts); err != nil {
-		message, hint := chainMessage(chain, err, now)
-		found(err, message, hint)
+		message, hint := chainMessage(chain, err, "eaves trust add FILE --host "+rule, now)
+		found(err, message, hint+unverified)
 	}
 	v.message = strings.Join(words, "; and ")
 	return v
@@ -95,9 +97,9 @@ func namesMessage(leaf *x509.Certificate, host string) string {
 	return fmt.Sprintf("the certificate is issued for %s%s, not for %s%s", strings.Join(names, ", "), rest, host, kind)
 }
 
-// chainMessage says why no trusted chain could be built.
-func chainMessage(chain []*x509.Certificate, err error, now time.Time) (message, hint string) {
-	const trust = "with SSL_CERT_FILE=FILE in its environment eaves trusts the CAs in FILE; --insecure goes on without verification"
+// chainMessage says why no trusted chain could be built. trust is the command that trusts the CAs in a file.
+func chainMessage(chain []*x509.Certificate, err error, trust string, now time.Time) (message, hint string) {
+	trust = "to trust the CA in FILE: " + trust
 	leaf, last := chain[0], chain[len(chain)-1]
 	var invalid x509.CertificateInvalidError
 	var roots x509.SystemRootsError
@@ -120,20 +122,20 @@ func chainMessage(chain []*x509.Certificate, err error, now time.Time) (message,
 		case x509.NotAuthorizedToSign:
 			return fmt.Sprintf("%s signed another one, but is not a CA's", who), "the server's certificate must be issued by a CA"
 		case x509.TooManyIntermediates:
-			return "the chain of CAs is longer than one of them allows", ""
+			return "the chain of CAs is longer than one of them allows", "the server needs a certificate of a CA that may issue it"
 		case x509.IncompatibleUsage:
 			return "the certificate is not meant for servers (extended key usage)", "the server needs a certificate for server authentication"
 		case x509.CANotAuthorizedForThisName, x509.UnconstrainedName, x509.TooManyConstraints:
-			return "a CA in the chain may not sign for this name (name constraints): " + invalid.Detail, ""
+			return "a CA in the chain may not sign for this name (name constraints): " + invalid.Detail, "the server needs a certificate of a CA that may sign for its name"
 		case x509.NameMismatch:
-			return "issuer and subject of the chain's certificates do not fit together", ""
+			return "issuer and subject of the chain's certificates do not fit together", "the server must send its chain in order, each certificate followed by its issuer's"
 		}
 	case errors.As(err, &roots):
 		return "this machine's trusted CAs cannot be read: " + roots.Error(), "set SSL_CERT_FILE to a file that has them"
 	case errors.As(err, &critical):
-		return "the certificate has a critical extension that is not known here", ""
+		return "the certificate has a critical extension that is not known here", "the server needs a certificate without it"
 	case errors.As(err, &constraint):
-		return "the certificate's signature is not permitted by its CA's constraints", ""
+		return "the certificate's signature is not permitted by its CA's constraints", "the server needs a certificate of another CA"
 	}
 	for _, c := range chain {
 		if selfSigned(c) {
@@ -150,7 +152,7 @@ func chainMessage(chain []*x509.Certificate, err error, now time.Time) (message,
 	}
 	switch {
 	case len(chain) == 1 && selfSigned(leaf):
-		return fmt.Sprintf("the certificate is self-signed (by %s) and not trusted", name(leaf)), "with SSL_CERT_FILE=FILE in its environment eaves trusts what is in FILE; --insecure goes on without verification"
+		return fmt.Sprintf("the certificate is self-signed (by %s) and not trusted", name(leaf)), strings.Replace(trust, "the CA", "the certificate", 1)
 	case selfSigned(last):
 		return fmt.Sprintf("unknown authority: the root CA %s is not trusted here", name(last)), trust
 	case len(chain) == 1:
