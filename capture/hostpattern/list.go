@@ -3,6 +3,7 @@ package hostpattern
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,6 +17,7 @@ type entryKind uint8
 
 const (
 	entryPattern entryKind = iota
+	entryGlob
 	entryLocal
 	entryNotLoopback
 )
@@ -24,6 +26,7 @@ type entry struct {
 	text    string
 	kind    entryKind
 	pattern Pattern
+	glob    string // entryGlob: the host with stars anywhere in it; its port is the pattern's
 }
 
 // ParseList reads patterns separated by commas, semicolons or white space. Beside patterns it takes what bypass lists
@@ -31,6 +34,7 @@ type entry struct {
 //
 //	.example.com     the hosts below example.com, as *.example.com
 //	192.168.*        the addresses that begin so
+//	*corp.test, a*.corp.test   a star anywhere, for anything
 //	<local>          names without a dot, and loopback
 //	<-loopback>      loopback does not match what stands before this
 func ParseList(s string) (List, error) {
@@ -65,9 +69,47 @@ func parseEntry(text string) (entry, error) {
 	}
 	p, err := Parse(source)
 	if err != nil {
+		if glob, port, ok := parseGlob(source); ok {
+			return entry{text: text, kind: entryGlob, pattern: port, glob: glob}, nil
+		}
 		return entry{}, fmt.Errorf("bypass entry %q: %w", text, err)
 	}
 	return entry{text: text, pattern: p}, nil
+}
+
+// parseGlob reads a host with stars where a pattern has none. The pattern it returns matches any host at the port.
+func parseGlob(s string) (glob string, port Pattern, ok bool) {
+	any, err := Parse("*")
+	if err != nil || strings.ContainsAny(s, "[]/") {
+		return "", Pattern{}, false
+	}
+	host, err := any.cutPort(s)
+	if err != nil || !strings.Contains(host, "*") || len(host) > 253 {
+		return "", Pattern{}, false
+	}
+	// What stands beside the stars is checked as a name is: a star stands for letters.
+	if host = Normalize(host); checkName(strings.ReplaceAll(host, "*", "x")) != nil {
+		return "", Pattern{}, false
+	}
+	return host, any, true
+}
+
+// matchGlob matches a normalised host against one with stars.
+func matchGlob(glob, host string) bool {
+	parts := strings.Split(glob, "*")
+	host, ok := strings.CutPrefix(host, parts[0])
+	if !ok {
+		return false
+	}
+	last := len(parts) - 1
+	for _, part := range parts[1:last] {
+		_, behind, ok := strings.Cut(host, part)
+		if !ok {
+			return false
+		}
+		host = behind
+	}
+	return strings.HasSuffix(host, parts[last])
 }
 
 // octets turns 192.168.* (as Windows writes it) into the block 192.168.0.0/16, its port kept.
@@ -106,7 +148,7 @@ func octets(s string) (string, bool) {
 func (l List) Match(host string, port int) (entry string, ok bool) {
 	host = Normalize(host)
 	entries := l.entries
-	loopback := isLoopback(host)
+	loopback := IsLoopback(host)
 	if loopback {
 		for i, e := range entries {
 			if e.kind == entryNotLoopback {
@@ -117,6 +159,7 @@ func (l List) Match(host string, port int) (entry string, ok bool) {
 	for _, e := range entries {
 		switch {
 		case e.kind == entryPattern && e.pattern.match(host, port, portAny),
+			e.kind == entryGlob && e.pattern.match(host, port, portAny) && matchGlob(e.glob, host),
 			e.kind == entryLocal && (loopback || host != "" && !strings.ContainsAny(host, ".:")):
 			return e.text, true
 		}
@@ -136,9 +179,15 @@ func (l List) String() string {
 	return strings.Join(texts, ",")
 }
 
-// isLoopback says whether a normalised host is this machine by its name alone: localhost, a name below it (RFC 6761, 6.3), or a
+// NotLoopback says that the list has the entry <-loopback>, which also takes back what others let loopback pass by.
+func (l List) NotLoopback() bool {
+	return slices.ContainsFunc(l.entries, func(e entry) bool { return e.kind == entryNotLoopback })
+}
+
+// IsLoopback says whether a host is this machine by its name alone: localhost, a name below it (RFC 6761, 6.3), or a
 // loopback address.
-func isLoopback(host string) bool {
+func IsLoopback(host string) bool {
+	host = Normalize(host)
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}

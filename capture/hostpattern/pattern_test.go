@@ -126,6 +126,15 @@ func TestList(t *testing.T) {
 		{"192.168.*;10.*:8080", "10.9.9.9", "10.*:8080", 8080},
 		{"192.168.*;10.*:8080", "10.9.9.9", "", 80},
 		{"192.168.*.*", "192.168.1.1", "192.168.*.*", 80},
+		{"*corp.test", "corp.test", "*corp.test", 80},
+		{"*corp.test", "xcorp.test", "*corp.test", 80},
+		{"*corp.test", "corp.test.evil.test", "", 80},
+		{"api*.corp.test;*-dev.*:8080", "API2.corp.test", "api*.corp.test", 80},
+		{"api*.corp.test;*-dev.*:8080", "a-dev.test", "*-dev.*:8080", 8080},
+		{"api*.corp.test;*-dev.*:8080", "a-dev.test", "", 80},
+		{"a*b*c.test", "axbxc.test", "a*b*c.test", 80},
+		{"a*b*c.test", "axc.test", "", 80},
+		{"a*ab.test", "ab.test", "", 80},
 		{"", "a.test", "", 1},
 	} {
 		l, err := ParseList(c.list)
@@ -137,7 +146,7 @@ func TestList(t *testing.T) {
 			t.Errorf("%q with %q: got %q", c.list, c.host, entry)
 		}
 	}
-	for _, s := range []string{"<lokal>", "a..b", "192.*.1"} {
+	for _, s := range []string{"<lokal>", "a..b", "192.*.1", "*a..b", "*/x", "http://*a", "a*:x"} {
 		if _, err := ParseList(s); err == nil {
 			t.Errorf("ParseList(%q) gave no error", s)
 		}
