@@ -81,6 +81,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		{"eaves/proxy/wire", "eaves/capture", "bytes on the wire mean nothing yet"},
 		{"eaves/proxy/wire", "github.com/elazarl/goproxy", "the wire layer stands below the router"},
 		{"eaves/proxy/upstream", "github.com/elazarl/goproxy", "the way to the origin does not know who routed the request"},
+		{"eaves/proxy/upstream", "eaves/proxy/route", "the way is taken by whoever does not know how it was chosen"},
 		{"eaves/webui", "eaves/proxy", "the console declares what it needs; replay comes through an interface"},
 		{"eaves/webui", "eaves/certs", "the console declares what it needs"},
 		{"eaves/webui", "eaves/cmd", "cmd is wiring: nothing may need the wiring"},
@@ -97,6 +98,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		{"github.com/elazarl/goproxy", "eaves/proxy", "goproxy's own paths are gone round in one place"},
 		{"github.com/mattn/go-sqlite3", "eaves/capture/store", "one package knows how SQLite is used"},
 		{"github.com/google/gopacket", "eaves/capture/pcap", "one package writes packets"},
+		{"github.com/dop251/goja", "eaves/proxy/route/pac", "one package runs scripts"},
 		{"github.com/spf13", "eaves/cmd", "flags and keys end where values begin"},
 		{"eaves/capture/store", "eaves/cmd", "the store is handed around as the small interfaces its users declare"},
 	}
