@@ -7,6 +7,8 @@ import './style/base.css'
 import './style/list.css'
 import './style/detail.css'
 import './style/forms.css'
+import './style/settings.css'
+import './style/way.css'
 
 const app = new Console()
 app.start()

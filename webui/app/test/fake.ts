@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import { extname, join } from 'node:path'
 import type { Exchange, Message, Summary } from '../src/api/types.ts'
+import { FakeSettings } from './fakesettings.ts'
 
 const types: Record<string, string> = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' }
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'"
@@ -21,6 +22,7 @@ export class Fake {
   exchanges: Exchange[] = []
   bodies = new Map<string, Buffer>()
   messages = new Map<number, Message[]>()
+  settings = new FakeSettings()
   seq = 0
   store = 'fake-1'
   /** Paths asked for, newest last: what a test holds against the page's promises. */
@@ -108,6 +110,7 @@ export class Fake {
       a.end(JSON.stringify(v))
     }
     const wrong = (status: number, detail: string, column?: number) => json({ title: 'problem', status, detail, column }, status)
+    if (await this.settings.serve(q, a, path)) return
     if (path === '/status') return json({ version: 'fake', proxy: '127.0.0.1:8484', ca: '/tmp/ca.pem', exchanges: this.exchanges.length, open: 0, recording: true })
     if (path === '/recording') return json({ recording: true })
     if (path === '/exchanges') return this.list(url.searchParams, json, wrong)
@@ -184,7 +187,8 @@ function matches(x: Exchange, filter: string): boolean {
 
 export function summary(x: Exchange): Summary {
   const { headers: _h, ...request } = x.request
-  return { ...x, request, ...(x.response ? { response: { ...x.response, headers: undefined } } : {}) } as Summary
+  const { route: _r, tls: _t, clientTLS: _c, ...rest } = x
+  return { ...rest, request, ...(x.response ? { response: { ...x.response, headers: undefined } } : {}) } as Summary
 }
 
 export function exchange(id: number, seq: number, over: Partial<Exchange> & { url?: string; status?: number } = {}): Exchange {

@@ -7,18 +7,21 @@ export class Problem extends Error {
   readonly status: number
   /** The column (from 1) in a filter that the problem is about, if it is about one. */
   readonly column: number | undefined
+  /** The field of the request that the problem is about, if it is about one. */
+  readonly parameter: string | undefined
 
-  constructor(status: number, message: string, column?: number) {
+  constructor(status: number, message: string, column?: number, parameter?: string) {
     super(message)
     this.name = 'Problem'
     this.status = status
     this.column = column
+    this.parameter = parameter
   }
 }
 
 const base = '/api/v1'
 
-async function send(path: string, init: RequestInit = {}): Promise<Response> {
+export async function send(path: string, init: RequestInit = {}): Promise<Response> {
   let answer: Response
   try {
     answer = await fetch(base + path, { credentials: 'same-origin', ...init })
@@ -33,15 +36,17 @@ async function send(path: string, init: RequestInit = {}): Promise<Response> {
 async function problem(answer: Response): Promise<Problem> {
   let text = `${answer.status} ${answer.statusText}`
   let column: number | undefined
+  let parameter: string | undefined
   try {
-    const p = (await answer.json()) as { title?: string; detail?: string; hint?: string; column?: number }
+    const p = (await answer.json()) as { title?: string; detail?: string; hint?: string; column?: number; parameter?: string }
     text = p.detail || p.title || text
     column = p.column ?? columnOf(text)
+    parameter = p.parameter
     if (p.hint) text += ` (${p.hint})`
   } catch {
     // Not a problem document: the status line has to do.
   }
-  return new Problem(answer.status, text, column)
+  return new Problem(answer.status, text, column, parameter)
 }
 
 /** columnOf finds the "column N:" with which the filter language reports a mistake. */
@@ -50,11 +55,11 @@ export function columnOf(text: string): number | undefined {
   return m ? Number(m[1]) : undefined
 }
 
-async function json<T>(path: string, init?: RequestInit): Promise<T> {
+export async function json<T>(path: string, init?: RequestInit): Promise<T> {
   return (await (await send(path, init)).json()) as T
 }
 
-function body(method: string, value: unknown): RequestInit {
+export function body(method: string, value: unknown): RequestInit {
   return { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(value) }
 }
 

@@ -65,13 +65,14 @@ export interface Certificate {
 export interface ClientCertificate {
   requested: boolean
   acceptableCAs: string[] | null
-  signatureSchemes?: string[]
   rule?: string
   sent?: Certificate
-  verdict: string
+  signatureSchemes?: string[] | null
+  verdict: 'accepted' | 'rejected' | 'not-requested' | 'no-rule' | 'unknown' | string
   alert?: string
-  note?: string
   explanation?: string
+  /** What else there is to say: a misfit that did no harm, a file that could not be read anew. */
+  note?: string
 }
 
 export interface TLSReceipt {
@@ -82,10 +83,12 @@ export interface TLSReceipt {
   resumed: boolean
   verified: boolean
   verifyError: string
-  policy?: string
-  trust?: string
   peerCertificates: Certificate[] | null
   clientCertificate?: ClientCertificate
+  /** The host pattern of the TLS policy that held. */
+  policy?: string
+  /** What decided about verification. */
+  trust?: string
 }
 
 export interface Hop {
@@ -93,14 +96,22 @@ export interface Hop {
   address: string
   dns: number
   connect: number
+  /** What the hop answered to CONNECT. */
   status?: number
   statusText?: string
-  responseHeaders?: Field[]
   authentication?: string
   tls?: TLSReceipt
+  /** How long the hop took in all. */
   time?: number
+  responseHeaders?: Field[] | null
   reused?: boolean
   error?: string
+}
+
+export interface Route {
+  source: 'custom' | 'system' | 'pac' | 'rule' | 'direct' | string
+  reason?: string
+  hops: Hop[] | null
 }
 
 /** What a list shows: an exchange without headers, receipts and content. */
@@ -122,6 +133,8 @@ export interface Summary {
   answeredBy?: 'origin' | 'proxy' | 'eaves' | string
   error?: Failure
   replayOf?: number
+  /** What became of a client certificate, where the origin asked for one. */
+  certificate?: 'sent' | 'accepted' | 'rejected' | 'asked' | string
   messages: number
   mark: string
   comment: string
@@ -129,7 +142,7 @@ export interface Summary {
 
 export interface Exchange extends Summary {
   client: Summary['client'] & { request?: RequestHead; response?: ResponseHead }
-  route?: { source: string; reason?: string; hops: Hop[] | null }
+  route?: Route
   tls?: TLSReceipt
   clientTLS?: { version: string; cipherSuite: string; alpn: string; serverName: string }
 }
@@ -160,6 +173,12 @@ export interface Overrides {
   body?: string
   /** The body as base64, where it is not text. */
   bodyBase64?: string
+  /** The id of a client certificate, or "none"; left out, the rules decide. */
+  certificate?: string
+  /** "direct", "system", "pac+URL", or URLs of proxies in order, separated by commas; left out, the rules decide. */
+  via?: string
+  /** Whether the origin's certificate must be good; left out, the TLS policies decide. */
+  verify?: boolean
 }
 
 export interface Page {

@@ -3,11 +3,12 @@
 
 import { batch, computed, effect, signal } from '@preact/signals'
 import * as api from '../api/client.ts'
+import type { Trial } from '../api/settings.ts'
 import type { Exchange, Overrides, Summary } from '../api/types.ts'
 import { curl, longestInline } from '../lib/curl.ts'
 import { hostname } from '../lib/url.ts'
 import { Feed } from './feed.ts'
-import { format, parse, type Tab, type View } from './location.ts'
+import { format, parse, type Section, type Tab, type View } from './location.ts'
 
 export interface Toast {
   key: number
@@ -21,12 +22,33 @@ export interface Draft {
   of: Exchange | undefined
 }
 
+/** A form of the settings that is open: a new entry, with what is known of it already, or one that is changed. */
+export interface Form {
+  section: Section
+  /** The entry to change; undefined: a new one. */
+  id?: number
+  host?: string
+  files?: File[]
+}
+
+/** An address that is tried out, hop by hop. */
+export interface Try extends Trial {
+  /** A route that is not kept yet is tried by an address of its own. */
+  path: '/doctor' | '/routes/test'
+  title: string
+}
+
 /** How long a deletion can be taken back. */
 const grace = 5000
 
 export class Console {
   readonly feed = new Feed()
   readonly page = signal<View['page']>('traffic')
+  readonly section = signal<Section>('certificates')
+  readonly form = signal<Form | undefined>(undefined)
+  readonly trying = signal<Try | undefined>(undefined)
+  /** Counts what was changed in the settings, so that what shows them reads anew. */
+  readonly settled = signal(0)
   readonly typed = signal('')
   readonly selected = signal<number | undefined>(undefined)
   readonly tab = signal<Tab>('overview')
@@ -34,7 +56,11 @@ export class Console {
   readonly detailProblem = signal('')
   readonly toasts = signal<Toast[]>([])
   readonly draft = signal<Draft | undefined>(undefined)
+  /** The exchange that is to be sent again in another way. */
+  readonly resending = signal<Summary | undefined>(undefined)
   readonly help = signal(false)
+  /** Whether the list of filters at hand is open. */
+  readonly quick = signal(false)
   readonly confirming = signal<{ text: string; label: string; run: () => void } | undefined>(undefined)
   readonly recording = signal<boolean | undefined>(undefined)
   /** Deleted on the screen, not yet in the store. */
@@ -86,7 +112,7 @@ export class Console {
     let written = 0
     let due: ReturnType<typeof setTimeout> | undefined
     effect(() => {
-      const view: View = { page: this.page.value, filter: this.feed.filter.value, id: this.selected.value, tab: this.tab.value }
+      const view: View = { page: this.page.value, section: this.section.value, filter: this.feed.filter.value, id: this.selected.value, tab: this.tab.value }
       const hash = format(view)
       clearTimeout(due)
       due = setTimeout(() => {
@@ -118,6 +144,7 @@ export class Console {
     const view = parse(hash)
     batch(() => {
       this.page.value = view.page
+      this.section.value = view.section
       this.tab.value = view.tab
     })
     if (this.opened === undefined || view.filter !== this.feed.filter.value) {
@@ -250,6 +277,20 @@ export class Console {
 
   // --- actions on the selection
 
+  /** resend asks how the selection is to be sent again: as whom, and which way. */
+  resend(): void {
+    const x = this.current.value
+    if (x && x.kind !== 'tunnel') this.resending.value = x
+  }
+
+  /** sendAgain sends an exchange's request with what is to be different. It throws what the server says against it. */
+  async sendAgain(x: Summary, overrides: Overrides): Promise<void> {
+    const created = await api.replay(x.id, overrides)
+    this.resending.value = undefined
+    this.show(created)
+    this.say(`Sent again as #${created}.`, { label: `Back to #${x.id}`, run: () => this.select(x.id) })
+  }
+
   async replay(id = this.selected.value): Promise<void> {
     if (id === undefined) return
     await this.attempt('Sending again failed', async () => {
@@ -375,6 +416,35 @@ export class Console {
       await api.addRule({ enabled: true, filter: host, action: 'passthrough' })
       this.say(`${host} is passed through from now on.`, { label: 'Rules', run: () => (this.page.value = 'rules') })
     })
+  }
+
+  // --- settings
+
+  /** settings shows a part of the settings, with a form open if one is given. */
+  settings(section: Section = this.section.value, form?: Omit<Form, 'section'>): void {
+    batch(() => {
+      this.page.value = 'settings'
+      this.section.value = section
+      this.form.value = form && { ...form, section }
+    })
+  }
+
+  /** try opens the test of an address; nothing is connected to before its button is pressed. */
+  try(what: Partial<Try> & { url: string }): void {
+    this.trying.value = { path: '/doctor', title: 'Test an address', ...what }
+  }
+
+  toggleSettings(): void {
+    this.page.value = this.page.value === 'settings' ? 'traffic' : 'settings'
+  }
+
+  /** change does something to the settings, and lets everybody who shows them read anew. */
+  async change(what: string, run: () => Promise<void>, done?: string): Promise<void> {
+    await this.attempt(what, async () => {
+      await run()
+      if (done) this.say(done)
+    })
+    this.settled.value++
   }
 
   // --- words

@@ -1,10 +1,16 @@
 // The address bar carries what is shown, so that a link opens the same view again: #/?filter=…&id=42&tab=body
 
-export type Tab = 'overview' | 'headers' | 'body' | 'timing' | 'tls' | 'messages'
-export const tabs: readonly Tab[] = ['overview', 'headers', 'body', 'timing', 'tls', 'messages']
+export type Tab = 'overview' | 'headers' | 'body' | 'timing' | 'route' | 'tls' | 'messages'
+export const tabs: readonly Tab[] = ['overview', 'headers', 'body', 'timing', 'route', 'tls', 'messages']
+
+/** The parts of the settings, each with an address of its own: #/settings/trust */
+export type Section = 'certificates' | 'trust' | 'tls' | 'routes' | 'inventory'
+export const sections: readonly Section[] = ['certificates', 'trust', 'tls', 'routes', 'inventory']
 
 export interface View {
-  page: 'traffic' | 'rules'
+  page: 'traffic' | 'rules' | 'settings'
+  /** The part of the settings, also while they are not shown. */
+  section: Section
   filter: string
   id: number | undefined
   tab: Tab
@@ -15,8 +21,10 @@ export function parse(hash: string): View {
   const q = new URLSearchParams(search)
   const id = Number(q.get('id'))
   const tab = q.get('tab') as Tab
+  const [, page = '', section = ''] = path.split('/')
   return {
-    page: path.replace(/\/+$/, '') === '/rules' ? 'rules' : 'traffic',
+    page: page === 'rules' || page === 'settings' ? page : 'traffic',
+    section: sections.includes(section as Section) ? (section as Section) : 'certificates',
     filter: q.get('filter') ?? '',
     id: Number.isSafeInteger(id) && id > 0 ? id : undefined,
     tab: tabs.includes(tab) ? tab : 'overview',
@@ -36,5 +44,6 @@ export function format(view: View): string {
     if (view.tab !== 'overview') q.set('tab', view.tab)
   }
   const search = q.toString()
-  return `#/${view.page === 'rules' ? 'rules' : ''}${search ? '?' + search : ''}`
+  const path = view.page === 'settings' ? `settings/${view.section}` : view.page === 'rules' ? 'rules' : ''
+  return `#/${path}${search ? '?' + search : ''}`
 }

@@ -7,9 +7,12 @@ import { Confirm, Help } from './dialogs.tsx'
 import { Empty } from './Empty.tsx'
 import { List } from './List.tsx'
 import { RulesPage } from './Rules.tsx'
+import { Resend } from './SendAs.tsx'
+import { SettingsForm, SettingsPage } from './settings/Settings.tsx'
 import { Splitter } from './Splitter.tsx'
 import { Banner, StatusLine, Toasts } from './status.tsx'
 import { TopBar } from './TopBar.tsx'
+import { Trial } from './Trial.tsx'
 
 export function App() {
   const app = useConsole()
@@ -23,10 +26,13 @@ export function App() {
     <div class="console">
       <TopBar />
       <Banner />
-      {page === 'rules' ? <RulesPage /> : <Traffic />}
+      {page === 'rules' ? <RulesPage /> : page === 'settings' ? <SettingsPage /> : <Traffic />}
       <StatusLine />
       <Toasts />
       {app.draft.value && <Compose draft={app.draft.value} />}
+      {app.resending.value && <Resend key={app.resending.value.id} x={app.resending.value} />}
+      <SettingsForm />
+      {app.trying.value && <Trial what={app.trying.value} />}
       {app.help.value && <Help />}
       {app.confirming.value && <Confirm />}
       <div class="offscreen" role="status" aria-live="polite">{app.spoken}</div>

@@ -10,6 +10,7 @@ import { hidden, visible } from '../lib/visible.ts'
 import { message, type Draft } from '../model/console.ts'
 import { useConsole } from './context.ts'
 import { Dialog } from './dialogs.tsx'
+import { byRules, SendAs, sendAsOverrides, sendAsProblem } from './SendAs.tsx'
 
 /** The longest body that is offered for editing. */
 const editable = 512 << 10
@@ -26,6 +27,7 @@ export function Compose({ draft }: { draft: Draft }) {
   const [headers, setHeaders] = useState(() => (of ? headerLines(was) : 'Accept: */*\nUser-Agent: eaves'))
   const [content, setContent] = useState<Content>(of && of.request.bodySize !== 0 ? { kind: 'loading' } : { kind: 'text', was: '' })
   const [body, setBody] = useState('')
+  const [as, setAs] = useState(byRules)
   const [problem, setProblem] = useState('')
   const [sending, setSending] = useState(false)
 
@@ -56,7 +58,9 @@ export function Compose({ draft }: { draft: Draft }) {
     setProblem('')
     setSending(true)
     try {
-      const o: Overrides = {}
+      const wrong = sendAsProblem(as)
+      if (wrong) throw new Error(wrong)
+      const o: Overrides = sendAsOverrides(as)
       if (!of || method !== of.request.method) o.method = method.trim()
       if (!of || url !== of.request.url) o.url = url.trim()
       const fields = parseHeaders(headers, was)
@@ -98,10 +102,11 @@ export function Compose({ draft }: { draft: Draft }) {
             <button type="button" class="link" onClick={() => setContent({ kind: 'text', was: '\0' })}>Replace it by text</button>
           </p>
         )}
+        <SendAs as={as} onChange={setAs} />
         {unseen.length > 0 && <p class="note warn">There are characters in this request that cannot be seen in a form: {unseen.slice(0, 12).join(' ')}. They are sent as they are.</p>}
         {problem !== '' && <p class="note warn" role="alert">{visible(problem)}</p>}
         <footer>
-          <span class="dim grow">Goes the very way live traffic goes; the result is a new exchange.</span>
+          <span class="dim grow">Goes through the pipeline that live traffic takes; the result is a new exchange.</span>
           <button type="button" class="button" onClick={() => (app.draft.value = undefined)}>Cancel</button>
           <button type="submit" class="button primary" disabled={sending || content.kind === 'loading'} title="Ctrl+Enter">{sending ? 'Sending …' : 'Send'}</button>
         </footer>

@@ -10,14 +10,15 @@ import { Body, bodyInfo } from './Body.tsx'
 import { useConsole } from './context.ts'
 import { HeadersTab } from './Headers.tsx'
 import { grid } from './keys.ts'
-import { Back, Close, Copy, Edit, outcomeName, Replay, Sign, Star, Trash } from './icons.tsx'
+import { Back, Close, Copy, Edit, Key, outcomeName, Replay, Sign, Star, Trash } from './icons.tsx'
 import { Messages } from './Messages.tsx'
 import { Overview } from './Overview.tsx'
 import { Text } from './Text.tsx'
 import { Timing } from './Timing.tsx'
 import { Tls } from './Tls.tsx'
+import { RouteTab } from './Way.tsx'
 
-const names: Record<Tab, string> = { overview: 'Overview', headers: 'Headers', body: 'Body', timing: 'Timing', tls: 'TLS', messages: 'Messages' }
+const names: Record<Tab, string> = { overview: 'Overview', headers: 'Headers', body: 'Body', timing: 'Timing', route: 'Route', tls: 'TLS', messages: 'Messages' }
 
 export function Detail() {
   const app = useConsole()
@@ -77,6 +78,7 @@ function Loaded({ x }: { x: Exchange }) {
         {x.kind !== 'tunnel' && (
           <>
             <button type="button" class="button" onClick={() => void app.replay()} title="Send this request again as it is (r)"><Replay /> Replay</button>
+            <button type="button" class="button" onClick={() => app.resend()} title="Send it again with another certificate or another way (R)"><Key of="sent" /> Replay as …</button>
             <button type="button" class="button" onClick={() => app.edit()} title="Change the request and send it (e)"><Edit /> Edit &amp; resend</button>
             <button type="button" class="button" onClick={() => void app.copyCurl()} title="Copy the request as a curl command (c)"><Copy /> Copy as curl</button>
           </>
@@ -122,6 +124,7 @@ function Tabs({ x }: { x: Exchange }) {
         {tab === 'headers' && <HeadersTab x={x} />}
         {tab === 'body' && <Bodies x={x} />}
         {tab === 'timing' && <Timing x={x} />}
+        {tab === 'route' && <RouteTab x={x} />}
         {tab === 'tls' && <Tls x={x} />}
         {tab === 'messages' && <Messages key={x.id} x={x} />}
       </div>

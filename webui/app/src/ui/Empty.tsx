@@ -43,7 +43,8 @@ export function Empty() {
   )
 }
 
-function Command({ text }: { text: string }) {
+/** Command is a command to copy. */
+export function Command({ text }: { text: string }) {
   const app = useConsole()
   return (
     <div class="command">

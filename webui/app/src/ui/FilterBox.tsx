@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { visible } from '../lib/visible.ts'
 import { useConsole } from './context.ts'
-import { Close, Search } from './icons.tsx'
+import { Close, Funnel, Search } from './icons.tsx'
 import { grid } from './keys.ts'
 
 /** FilterBox takes a filter. A mistake in it is underlined where it stands, and said below. */
@@ -41,6 +41,7 @@ export function FilterBox() {
         {mark && <span class="squiggle" aria-hidden="true" style={{ left: `${mark.left - scroll}px`, width: `${mark.width}px` }} />}
       </div>
       {text !== '' && <button type="button" class="tool small" aria-label="Clear the filter" title="Clear the filter (Esc)" onClick={() => { app.setFilter(''); input.current?.focus() }}><Close /></button>}
+      <Quick />
       {wrong && (
         <div class="filter-problem" id="filter-problem" role="alert">
           {mark && <span class="caret" aria-hidden="true" style={{ left: `${Math.max(0, mark.left - scroll)}px` }} />}
@@ -48,6 +49,57 @@ export function FilterBox() {
         </div>
       )}
     </form>
+  )
+}
+
+const quick: [string, string][] = [
+  ['cert.asked -cert.sent', 'asked for a client certificate, none sent'],
+  ['cert.sent', 'client certificate sent'],
+  ['cert.verdict:rejected', 'client certificate rejected'],
+  ['answered:proxy', 'a proxy answered, not the origin'],
+  ['hop.status:407', 'a proxy wants authentication'],
+  ['error:tls', 'TLS failed'],
+  ['is:failed', 'failed'],
+  ['is:replay', 'sent again'],
+  ['is:marked', 'marked'],
+]
+
+/** Quick is a list of filters at hand. */
+function Quick() {
+  const app = useConsole()
+  const box = useRef<HTMLDivElement>(null)
+  const button = useRef<HTMLButtonElement>(null)
+  const on = app.quick.value
+  const close = (back: boolean) => {
+    app.quick.value = false
+    if (back) button.current?.focus()
+  }
+  useEffect(() => {
+    if (!on) return
+    box.current?.querySelector<HTMLElement>('button')?.focus()
+    const outside = (e: PointerEvent) => { if (!box.current?.contains(e.target as Node) && !button.current?.contains(e.target as Node)) close(false) }
+    document.addEventListener('pointerdown', outside)
+    return () => document.removeEventListener('pointerdown', outside)
+  }, [on])
+  const move = (e: KeyboardEvent) => {
+    const all = [...box.current!.querySelectorAll<HTMLElement>('button')]
+    const at = all.indexOf(document.activeElement as HTMLElement)
+    if (e.key === 'Escape') close(true)
+    else if (e.key === 'ArrowDown') all[(at + 1) % all.length]!.focus()
+    else if (e.key === 'ArrowUp') all[(at - 1 + all.length) % all.length]!.focus()
+    else return
+    e.preventDefault()
+    e.stopPropagation()
+  }
+  return (
+    <>
+      <button ref={button} type="button" class="tool small" aria-label="Filters at hand" title="Filters at hand (q)" aria-expanded={on} aria-controls="quick" onClick={() => (app.quick.value = !on)}><Funnel /></button>
+      {on && (
+        <div class="quick" id="quick" role="group" aria-label="Filters at hand" ref={box} onKeyDown={move}>
+          {quick.map(([f, means]) => <button key={f} type="button" onClick={() => { close(false); app.setFilter(f); setTimeout(() => grid()?.focus()) }}><code>{f}</code> <span class="dim">{means}</span></button>)}
+        </div>
+      )}
+    </>
   )
 }
 

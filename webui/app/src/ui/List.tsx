@@ -5,12 +5,13 @@ import { useComputed, useSignal, useSignalEffect } from '@preact/signals'
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Summary } from '../api/types.ts'
 import { axis, type Axis } from '../model/axis.ts'
+import { shownWords, type Shown } from '../lib/certificate.ts'
 import { count, duration, size, typeName } from '../lib/format.ts'
 import { cause, elapsed, outcome, statusText } from '../lib/story.ts'
 import { parts } from '../lib/url.ts'
 import { clip, visible } from '../lib/visible.ts'
 import { useConsole } from './context.ts'
-import { Down, outcomeName, Sign, Star } from './icons.tsx'
+import { Down, Key, outcomeName, Sign, Star } from './icons.tsx'
 import { Text } from './Text.tsx'
 
 /** Browsers cannot scroll further than some 30 million pixels: what is not loaded takes no more room than this. */
@@ -285,6 +286,8 @@ function Row({ x, y, height, index, selected, leaving, time, now, onSelect }: Ro
         {x.mark !== '' && <span class="mark" title={`marked${x.mark === 'marked' ? '' : ': ' + visible(x.mark)}`}><Star filled /><span class="offscreen">marked</span></span>}
         {x.replayOf ? <span class="tag" title={`sent again from #${x.replayOf}`}>again</span> : null}
         {x.source === 'compose' && <span class="tag">composed</span>}
+        {x.answeredBy === 'proxy' && <span class="tag proxy" title="a proxy on the way answered, not the origin">by proxy</span>}
+        {x.certificate && shownWords[x.certificate as Shown] && <span class={`key ${x.certificate}`} title={shownWords[x.certificate as Shown]}><Key of={x.certificate as Shown} /><span class="offscreen">{shownWords[x.certificate as Shown]}</span></span>}
         {(x.kind !== 'tunnel' || why === '') && <span class="path"><Text text={x.kind === 'tunnel' ? 'bytes passed through' : path || '/'} /></span>}
         {why !== '' && <span class="cause"><Text text={why} /></span>}
       </span>

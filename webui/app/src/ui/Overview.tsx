@@ -1,18 +1,24 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { Exchange } from '../api/types.ts'
+import type { ClientCertificate, Exchange } from '../api/types.ts'
+import { receiptLine, shown } from '../lib/certificate.ts'
 import { count, duration, moment, size } from '../lib/format.ts'
 import { elapsed, outcome, story } from '../lib/story.ts'
+import { patternFor } from '../lib/pattern.ts'
 import { hostname, query } from '../lib/url.ts'
 import { visible } from '../lib/visible.ts'
+import { asked } from '../lib/way.ts'
 import { Pairs } from './bodies.tsx'
 import { useConsole } from './context.ts'
+import { Key, Plus, Pulse } from './icons.tsx'
 import { Text } from './Text.tsx'
+import { Way } from './Way.tsx'
 
 /** Overview tells what happened, what went wrong and what to do, and the facts. */
 export function Overview({ x }: { x: Exchange }) {
   const now = useTick(x.state === 'open')
   const kind = outcome(x)
   const parameters = query(x.request.url)
+  const receipt = asked(x)
   return (
     <div class="overview">
       <p class={`story ${kind}`}>{visible(story(x, now))}</p>
@@ -22,6 +28,8 @@ export function Overview({ x }: { x: Exchange }) {
           <p>The origin’s certificate was not verified; it would have failed: {visible(x.tls.verifyError)}</p>
         </div>
       )}
+      <Way x={x} />
+      {receipt && shown(receipt) !== 'not-asked' && <Identity x={x} c={receipt} />}
       <Facts x={x} now={now} />
       {parameters.length > 0 && (
         <>
@@ -48,8 +56,35 @@ function Failure({ x }: { x: Exchange }) {
       {passingHelps(x) && (
         <p><button type="button" class="button" onClick={() => void app.passThrough(x.request.url)}>Pass {visible(hostname(x.request.url))} through</button></p>
       )}
+      {testHelps(x) && <p><button type="button" class="button" onClick={() => app.try({ url: x.request.url.replace(/^ws/, 'http') })}><Pulse /> Test this address</button></p>}
     </div>
   )
+}
+
+/** Whether trying the address hop by hop tells more: it failed somewhere on the way. */
+function testHelps(x: Exchange): boolean {
+  return ['route', 'dns', 'connect', 'proxy', 'tls', 'timeout'].includes(x.error?.stage ?? '') && /^(https?|wss?):/.test(x.request.url)
+}
+
+/** Identity says in a line what became of the client certificate, and what to do about it. */
+function Identity({ x, c }: { x: Exchange; c: ClientCertificate }) {
+  const app = useConsole()
+  const state = shown(c)
+  const host = patternFor(x.request.url.replace(/^tcp:/, 'https:'))
+  const own = x.tls?.clientCertificate === c
+  return (
+    <div class={`receipt ${state}`}>
+      <p><Key of={state} /> <strong><Text text={capital(receiptLine(c))} /></strong>.{c.explanation ? <> <Text text={c.explanation} lineBreaks={false} /></> : null}</p>
+      <p class="buttons">
+        {!c.sent && own && <button type="button" class="button" onClick={() => app.settings('certificates', { host })}><Plus /> Add a certificate for {visible(host)}</button>}
+        <button type="button" class="link" onClick={() => app.setTab('tls')}>The whole receipt</button>
+      </p>
+    </div>
+  )
+}
+
+function capital(s: string): string {
+  return s.slice(0, 1).toUpperCase() + s.slice(1)
 }
 
 const sources: Record<string, string> = { proxy: 'through the proxy', replay: 'sent again', compose: 'composed here', import: 'imported' }

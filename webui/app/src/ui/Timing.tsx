@@ -1,11 +1,12 @@
 import type { Exchange } from '../api/types.ts'
-import { duration, moment } from '../lib/format.ts'
+import { duration, moment, plural } from '../lib/format.ts'
 import { elapsed, phases } from '../lib/story.ts'
+import { useConsole } from './context.ts'
 import { useTick } from './Overview.tsx'
-import { Text } from './Text.tsx'
 
 /** Timing shows the phases one after the other, on one scale. */
 export function Timing({ x }: { x: Exchange }) {
+  const app = useConsole()
   const now = useTick(x.state === 'open')
   const total = elapsed(x, now)
   const all = phases(x)
@@ -35,17 +36,7 @@ export function Timing({ x }: { x: Exchange }) {
       </table>
       {all.length === 0 && <p class="empty">No phase of this exchange was timed.</p>}
       {x.route?.hops && x.route.hops.length > 1 && (
-        <>
-          <h3>Hops</h3>
-          <table class="pairs">
-            <caption class="offscreen">Hops on the way</caption>
-            <tbody>
-              {x.route.hops.map((h, i) => (
-                <tr key={i}><th scope="row">{h.kind}</th><td><Text text={h.address} /> · lookup {duration(h.dns)} · connect {duration(h.connect)}{h.status ? ` · CONNECT ${h.status}` : ''}</td></tr>
-              ))}
-            </tbody>
-          </table>
-        </>
+        <p class="dim">Through {plural(x.route.hops.length - 1, 'proxy', 'proxies')}: <button type="button" class="link" onClick={() => app.setTab('route')}>Route</button> has the time of each.</p>
       )}
     </div>
   )

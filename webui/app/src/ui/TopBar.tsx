@@ -1,11 +1,12 @@
 import { useConsole } from './context.ts'
 import { FilterBox } from './FilterBox.tsx'
-import { List, Plus, Question, Trash } from './icons.tsx'
+import { List, Plus, Question, Settings, Trash } from './icons.tsx'
 
 export function TopBar() {
   const app = useConsole()
   const on = app.recording.value
   const rules = app.page.value === 'rules'
+  const settings = app.page.value === 'settings'
   return (
     <header class="top">
       <a class="brand" href="#/" aria-label="eaves: all traffic" onClick={(e) => { e.preventDefault(); app.page.value = 'traffic' }}>
@@ -20,6 +21,7 @@ export function TopBar() {
         ><span class="dot" aria-hidden="true" /><span class="label">{on === false ? 'Paused' : 'Recording'}</span></button>
         <button type="button" class="tool" aria-label="New request" title="New request (n)" onClick={() => app.compose()}><Plus /></button>
         <button type="button" class="tool" aria-label="Rules" title="Rules" aria-pressed={rules} onClick={() => (app.page.value = rules ? 'traffic' : 'rules')}><List /></button>
+        <button type="button" class="tool" aria-label="Settings" title="Settings: certificates, trust, TLS, routes (s)" aria-pressed={settings} onClick={() => app.toggleSettings()}><Settings /></button>
         <button type="button" class="tool" aria-label="Delete what is listed" title="Delete what is listed …" onClick={() => app.clear()}><Trash /></button>
         <button type="button" class="tool" aria-label="Help and keys" title="Help and keys (?)" onClick={() => (app.help.value = true)}><Question /></button>
       </div>

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useId, useRef } from 'preact/hooks'
 import type { ComponentChildren } from 'preact'
 import { visible } from '../lib/visible.ts'
 import { useConsole } from './context.ts'
@@ -8,15 +8,16 @@ import { keyHelp } from './keys.ts'
 /** Dialog is a modal window: the browser keeps focus inside, closes it on Esc and gives focus back. */
 export function Dialog({ title, onClose, children, class: name = '' }: { title: string; onClose: () => void; children: ComponentChildren; class?: string }) {
   const ref = useRef<HTMLDialogElement>(null)
+  const id = useId()
   useEffect(() => {
     const before = document.activeElement
     ref.current!.showModal()
     return () => { if (before instanceof HTMLElement && before.isConnected) before.focus() }
   }, [])
   return (
-    <dialog ref={ref} class={name} aria-labelledby="dialog-title" onCancel={(e) => { e.preventDefault(); onClose() }} onClose={onClose}
+    <dialog ref={ref} class={name} aria-labelledby={id} onCancel={(e) => { e.preventDefault(); onClose() }} onClose={onClose}
       onPointerDown={(e) => { if (e.target === ref.current && outside(e, ref.current!)) onClose() }}>
-      <header><h2 id="dialog-title">{title}</h2><span class="grow" /><button type="button" class="tool" aria-label="Close" onClick={onClose}><Close /></button></header>
+      <header><h2 id={id}>{title}</h2><span class="grow" /><button type="button" class="tool" aria-label="Close" onClick={onClose}><Close /></button></header>
       {children}
     </dialog>
   )
@@ -51,6 +52,9 @@ const examples: [string, string][] = [
   ['took>800ms', 'slow ones'],
   ['body:"order 42"', 'text in a body'],
   ['header[authorization]', 'has that header'],
+  ['cert.asked -cert.sent', 'asked for a client certificate, none sent'],
+  ['cert.verdict:rejected', 'client certificate rejected'],
+  ['answered:proxy', 'a proxy answered, not the origin'],
   ['error:tls  is:failed', 'what went wrong'],
   ['is:open  is:marked  is:replay', 'by state'],
   ['at:10m..', 'of the last ten minutes'],

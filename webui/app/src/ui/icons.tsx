@@ -1,6 +1,7 @@
 // Icons are drawn in the text's colour and are never the only name of anything: aria-hidden throughout.
 
 import type { ComponentChildren } from 'preact'
+import type { Shown } from '../lib/certificate.ts'
 import type { Outcome } from '../lib/story.ts'
 
 function Icon({ children, size = 16 }: { children: ComponentChildren; size?: number }) {
@@ -27,6 +28,27 @@ export const List = () => <Icon><path d="M5.5 4.5H13M5.5 8H13M5.5 11.5H13M2.8 4.
 export const Down = () => <Icon><path d="M8 3.5v9M4.5 9 8 12.5 11.5 9" /></Icon>
 export const Download = () => <Icon><path d="M8 2.5v7.5M5 7.2 8 10l3-2.8M3 13h10" /></Icon>
 export const Chevron = ({ open }: { open: boolean }) => <Icon size={12}>{open ? <path d="m3.5 6 4.5 4.5L12.5 6" /> : <path d="M6 3.5 10.5 8 6 12.5" />}</Icon>
+
+export const Settings = () => <Icon><path d="M2.5 4.5h6M11.5 4.5h2M2.5 11.5h2M7.5 11.5h6" /><circle cx="10" cy="4.5" r="1.5" /><circle cx="6" cy="11.5" r="1.5" /></Icon>
+export const Up = () => <Icon><path d="M8 12.5v-9M4.5 7 8 3.5 11.5 7" /></Icon>
+export const Upload = () => <Icon><path d="M8 10V2.8M5 5.5 8 2.5l3 3M3 13h10" /></Icon>
+export const Tick = () => <Icon size={13}><path d="m3.5 8.5 3 3 6-7" /></Icon>
+export const Cross = () => <Icon size={13}><path d="m4.2 4.2 7.6 7.6M11.8 4.2l-7.6 7.6" /></Icon>
+export const Clock = () => <Icon size={13}><circle cx="8" cy="8" r="5.5" /><path d="M8 5v3.2l2 1.3" /></Icon>
+export const Caution = () => <Icon size={13}><path d="M8 2.8 14 13H2zM8 7v2.6M8 11.4v.1" /></Icon>
+export const Pulse = () => <Icon><path d="M1.8 8.5h3l1.7-4.5 3 8 1.7-3.5h3" /></Icon>
+export const Funnel = () => <Icon><path d="M2.5 3.5h11L9.5 8.3v4l-3 1.2V8.3z" /></Icon>
+
+/** A key, for a client certificate: filled when the server took it, crossed out when it did not, hollow otherwise. */
+export function Key({ of }: { of: Shown }) {
+  return (
+    <Icon size={14}>
+      <circle cx="5" cy="10.6" r="2.7" fill={of === 'accepted' ? 'currentColor' : 'none'} stroke-dasharray={of === 'asked' ? '2 1.6' : undefined} />
+      <path d="M7 8.7 12.6 3M10.6 5l2.2 2.2" stroke-dasharray={of === 'asked' ? '2 1.6' : undefined} />
+      {of === 'rejected' && <path d="m10 10 4 4m0-4-4 4" stroke-width="1.8" />}
+    </Icon>
+  )
+}
 
 /** The sign of an outcome: a shape for each, so that colour is never needed to tell them apart. */
 export function Sign({ of }: { of: Outcome }) {

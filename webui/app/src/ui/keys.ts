@@ -17,13 +17,20 @@ export const keyHelp: Key[] = [
   { keys: ['Esc'], label: 'Esc', does: 'back to the list, close' },
   { keys: ['/'], label: '/', does: 'filter' },
   { keys: ['r'], label: 'r', does: 'replay' },
+  { keys: ['R'], label: 'R', does: 'replay as … (certificate, route)' },
   { keys: ['e'], label: 'e', does: 'edit and resend' },
   { keys: ['n'], label: 'n', does: 'new request' },
   { keys: ['c'], label: 'c', does: 'copy as curl' },
   { keys: ['m'], label: 'm', does: 'mark' },
   { keys: ['x'], label: 'x', does: 'delete' },
   { keys: ['f'], label: 'f', does: 'follow the newest' },
-  { keys: ['1'], label: '1 … 6', does: 'tab of the exchange' },
+  { keys: ['q'], label: 'q', does: 'filters at hand' },
+  { keys: ['1'], label: '1 … 7', does: 'tab of the exchange' },
+  { keys: ['s'], label: 's', does: 'settings, and back' },
+  { keys: ['1'], label: '1 … 5', does: 'in the settings: section' },
+  { keys: ['a'], label: 'a', does: 'in the settings: add' },
+  { keys: ['t'], label: 't', does: 'test an address, hop by hop' },
+  { keys: ['Alt'], label: 'Alt+↑, Alt+↓', does: 'in the settings: move a route' },
   { keys: ['?'], label: '?', does: 'this help' },
 ]
 
@@ -54,6 +61,22 @@ function press(app: Console, e: KeyboardEvent, target: HTMLElement): boolean {
     setTimeout(() => document.querySelector<HTMLInputElement>('#filter')?.select())
     return true
   }
+  if (e.key === 's') {
+    app.toggleSettings()
+    return true
+  }
+  if (e.key === 't') {
+    const x = app.page.value === 'traffic' ? app.current.value : undefined
+    app.try({ url: x && /^https?:/.test(x.request.url) ? x.request.url : 'https://' })
+    return true
+  }
+  if (app.page.value === 'settings') {
+    if (e.key === 'Escape') app.page.value = 'traffic'
+    else if (e.key === 'a' && app.section.value !== 'inventory') app.settings(app.section.value, {})
+    else if (/^[1-5]$/.test(e.key)) document.querySelectorAll<HTMLElement>('.sections a')[Number(e.key) - 1]?.click()
+    else return false
+    return true
+  }
   if (app.page.value === 'rules') {
     if (e.key !== 'Escape') return false
     app.page.value = 'traffic'
@@ -63,6 +86,8 @@ function press(app: Console, e: KeyboardEvent, target: HTMLElement): boolean {
     case 'j': app.step(1); return true
     case 'k': app.step(-1); return true
     case 'r': void app.replay(); return true
+    case 'R': app.resend(); return true
+    case 'q': app.quick.value = !app.quick.value; return true
     case 'e': app.edit(); return true
     case 'n': app.compose(); return true
     case 'c': void app.copyCurl(); return true
@@ -74,7 +99,7 @@ function press(app: Console, e: KeyboardEvent, target: HTMLElement): boolean {
       else app.select(undefined)
       return true
   }
-  if (/^[1-6]$/.test(e.key)) {
+  if (/^[1-7]$/.test(e.key)) {
     const tab = document.querySelectorAll<HTMLElement>('[role=tab]')[Number(e.key) - 1]
     tab?.click()
     return tab !== undefined

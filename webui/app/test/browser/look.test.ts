@@ -2,16 +2,10 @@
 // sticks out, and pictures of all of it in webui/app/screenshots for people to look at.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { browser, Eaves, open, origin, row, tlsOrigin, until, type Origin } from '../real.ts'
-
-const axe = readFileSync(createRequire(join(process.cwd(), 'package.json')).resolve('axe-core/axe.min.js'), 'utf8')
-const pictures = join(process.cwd(), 'screenshots')
-mkdirSync(pictures, { recursive: true })
+import { check, schemes, sizes } from '../look.ts'
 
 let eaves: Eaves
 let plain: Origin
@@ -38,28 +32,6 @@ after(async () => {
   await plain?.close()
   await secure?.close()
 })
-
-interface Finding { id: string; help: string; nodes: { html: string; failureSummary: string }[] }
-
-/** In the dark, only colours can be other than in the light. */
-const rules = (name: string) => (name.endsWith('-dark') ? { runOnly: ['color-contrast'] } : {})
-
-async function check(page: Page, name: string): Promise<void> {
-  // What fades or turns is still when the picture is taken.
-  await page.screenshot({ path: join(pictures, `${name}.png`), animations: 'disabled' })
-  const found = await page.evaluate(async ({ source, options }) => {
-    const w = window as unknown as { axe?: { run(options: unknown): Promise<{ violations: Finding[] }> } }
-    // Run as the test's own script: the page's policy lets no other in.
-    if (!w.axe) (0, eval)(source)
-    return (await w.axe!.run({ resultTypes: ['violations'], ...options })).violations
-  }, { source: axe, options: rules(name) }).catch((e: Error) => { throw new Error(`axe on ${name}: ${e.message}`) }) as Finding[]
-  assert.deepEqual(found.map((f) => `${f.id}: ${f.help}: ${f.nodes.map((n) => `${n.html.slice(0, 160)} ${n.failureSummary.slice(0, 300)}`).join(' | ')}`), [], name)
-  const wide = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth] as const)
-  assert.ok(wide[0] <= wide[1], `${name} is ${wide[0]} wide on ${wide[1]}`)
-}
-
-const sizes = [{ name: 'wide', width: 1280, height: 800 }, { name: 'narrow', width: 375, height: 720 }] as const
-const schemes = ['light', 'dark'] as const
 
 for (const size of sizes) {
   for (const colorScheme of schemes) {

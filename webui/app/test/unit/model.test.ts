@@ -108,10 +108,10 @@ test('the axis never runs backwards, keeps busy time to scale and shortens pause
 })
 
 test('the address says what is shown', () => {
-  const view = { page: 'traffic', filter: 'host:a.test status>=400 "x&y"', id: 42, tab: 'body' } as const
+  const view = { page: 'traffic', section: 'certificates', filter: 'host:a.test status>=400 "x&y"', id: 42, tab: 'body' } as const
   assert.deepEqual(parse(format(view)), view)
-  assert.deepEqual(parse(''), { page: 'traffic', filter: '', id: undefined, tab: 'overview' })
-  assert.deepEqual(parse('#/rules'), { page: 'rules', filter: '', id: undefined, tab: 'overview' })
-  assert.deepEqual(parse('#/?id=-1&tab=nonsense'), { page: 'traffic', filter: '', id: undefined, tab: 'overview' })
-  assert.equal(format({ page: 'traffic', filter: '', id: undefined, tab: 'headers' }), '#/')
+  assert.deepEqual(parse(''), { page: 'traffic', section: 'certificates', filter: '', id: undefined, tab: 'overview' })
+  assert.deepEqual(parse('#/rules'), { page: 'rules', section: 'certificates', filter: '', id: undefined, tab: 'overview' })
+  assert.deepEqual(parse('#/?id=-1&tab=nonsense'), { page: 'traffic', section: 'certificates', filter: '', id: undefined, tab: 'overview' })
+  assert.equal(format({ page: 'traffic', section: 'certificates', filter: '', id: undefined, tab: 'headers' }), '#/')
 })

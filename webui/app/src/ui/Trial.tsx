@@ -1,0 +1,106 @@
+// Trying an address out: every stage on the way, as it ends.
+
+import { useEffect, useRef, useState } from 'preact/hooks'
+import * as settings from '../api/settings.ts'
+import type { Stage, Trial as TrialInput } from '../api/settings.ts'
+import { doctorCommand } from '../lib/command.ts'
+import { duration } from '../lib/format.ts'
+import { viaWords } from '../lib/via.ts'
+import { visible } from '../lib/visible.ts'
+import { message, type Try } from '../model/console.ts'
+import { useConsole } from './context.ts'
+import { Dialog } from './dialogs.tsx'
+import { Command } from './Empty.tsx'
+import { Caution, Cross, Tick } from './icons.tsx'
+import { SendAs, sendAsOverrides, type As } from './SendAs.tsx'
+import { Field } from './settings/parts.tsx'
+import { Text } from './Text.tsx'
+
+const statusNames: Record<string, string> = { ok: 'done', failed: 'failed', warning: 'mind this', skipped: 'not needed', info: '' }
+
+export function Trial({ what }: { what: Try }) {
+  const app = useConsole()
+  const [url, setURL] = useState(what.url)
+  const [as, setAs] = useState<As>({ certificate: what.certificate ?? '', via: '', verify: '' })
+  const [stages, setStages] = useState<Stage[]>([])
+  const [running, setRunning] = useState(false)
+  const [problem, setProblem] = useState('')
+  const abort = useRef<AbortController | undefined>(undefined)
+  useEffect(() => () => abort.current?.abort(), [])
+  const fixed = what.path === '/routes/test'
+
+  const trial = (): TrialInput => {
+    const o: TrialInput = { url: url.trim() }
+    if (fixed) {
+      if (what.via !== undefined) o.via = what.via
+      if (what.bypass !== undefined) o.bypass = what.bypass
+      return o
+    }
+    return { ...o, ...sendAsOverrides(as) }
+  }
+  const run = async () => {
+    if (!/^https?:\/\/[^/\s]/i.test(url.trim())) return setProblem('Give a whole address, such as https://api.example.com/.')
+    abort.current?.abort()
+    const mine = (abort.current = new AbortController())
+    setStages([])
+    setProblem('')
+    setRunning(true)
+    try {
+      await settings.test(what.path, trial(), (s) => setStages((was) => [...was, s]), mine.signal)
+    } catch (e) {
+      if (!mine.signal.aborted) setProblem(message(e))
+    } finally {
+      if (abort.current === mine) setRunning(false)
+    }
+  }
+  const result = stages.find((s) => s.stage === 'result')
+  const end = useRef<HTMLDivElement>(null)
+  // What comes last is what one waits for.
+  useEffect(() => { if (stages.length > 0) end.current?.scrollIntoView({ block: 'nearest' }) }, [stages.length])
+  return (
+    <Dialog title={what.title} onClose={() => (app.trying.value = undefined)} class="settings-form trial">
+      <form onSubmit={(e) => { e.preventDefault(); void run() }} noValidate>
+        <div class="line-one">
+          <Field label="Address" grow wrong={problem || undefined} note="eaves really connects, and sends one GET.">
+            {(a) => <input type="text" {...a} value={url} autofocus inputMode="url" spellcheck={false} autocapitalize="off" autocomplete="off" onInput={(e) => { setURL(e.currentTarget.value); setProblem('') }} />}
+          </Field>
+          <button type="submit" class="button primary beside">{running ? 'Start again' : 'Test'}</button>
+        </div>
+        {fixed ? <p class="dim">Through: {visible(viaWords(typeof what.via === 'string' ? [what.via] : what.via))}</p> : <SendAs as={as} onChange={setAs} legend="Connect" />}
+        {(stages.length > 0 || running) && (
+          <ol class="stages" aria-label="Stages" aria-live="polite" aria-busy={running}>
+            {stages.filter((s) => s !== result).map((s, i) => <StageRow key={i} s={s} />)}
+            {running && <li class="info"><span class="stage-sign"><span class="pulse-dot" aria-hidden="true" /></span><span class="stage-title dim">under way …</span></li>}
+          </ol>
+        )}
+        {result && (
+          <div class={`failure ${result.status === 'failed' ? '' : result.status === 'warning' ? 'mild' : 'fine'}`} role="note">
+            <p class="what">{result.status === 'failed' ? <Cross /> : result.status === 'warning' ? <Caution /> : <Tick />} <Text text={result.message || result.title} lineBreaks={false} /></p>
+            {result.hint && <p class="hint"><Text text={result.hint} lineBreaks={false} /></p>}
+          </div>
+        )}
+        <div ref={end} />
+        <Command text={doctorCommand({ ...trial(), url: url.trim() })} />
+        <footer>
+          <span class="grow" />
+          <button type="button" class="button" onClick={() => (app.trying.value = undefined)}>Close</button>
+        </footer>
+      </form>
+    </Dialog>
+  )
+}
+
+function StageRow({ s }: { s: Stage }) {
+  return (
+    <li class={s.status}>
+      <span class="stage-sign">{s.status === 'failed' ? <Cross /> : s.status === 'warning' ? <Caution /> : s.status === 'ok' ? <Tick /> : <span aria-hidden="true">·</span>}<span class="offscreen">{statusNames[s.status] ?? s.status}</span></span>
+      <span class="stage-title">{visible(s.title)}</span>
+      <span class="stage-time dim">{s.time > 0 ? duration(s.time) : ''}</span>
+      <div class="stage-body">
+        {s.message && <p class={s.status === 'failed' ? 'bad' : ''}><Text text={s.message} lineBreaks={false} /></p>}
+        {s.facts && s.facts.length > 0 && <dl>{s.facts.map((f, i) => <div key={i}><dt>{visible(f.name)}</dt><dd><Text text={f.value} /></dd></div>)}</dl>}
+        {s.hint && <p class="dim"><Text text={s.hint} lineBreaks={false} /></p>}
+      </div>
+    </li>
+  )
+}
