@@ -86,6 +86,9 @@ type Exchange struct {
 	ClientTLS       *ClientTLS `json:"clientTLS,omitempty"`
 	Error           *Error     `json:"error,omitempty"`
 	ReplayOf        int64      `json:"replayOf,omitempty"`
+	// Certificate stands in a summary for the receipt of a client certificate: see ClientCertificate.Outcome. An exchange with
+	// its receipts has none.
+	Certificate string `json:"certificate,omitempty"`
 	// Messages counts the messages recorded apart from the bodies: WebSocket messages, server-sent events.
 	Messages int64  `json:"messages"`
 	Mark     string `json:"mark"`
@@ -123,6 +126,9 @@ func (x *Exchange) UnmarshalJSON(b []byte) error {
 // nothing with x that anybody writes to.
 func (x *Exchange) Summary() *Exchange {
 	s := *x
+	if x.TLS != nil && x.TLS.ClientCertificate != nil {
+		s.Certificate = x.TLS.ClientCertificate.Outcome()
+	}
 	s.Route, s.TLS, s.ClientTLS = nil, nil, nil
 	s.Client.Request, s.Client.Response = nil, nil
 	s.Request.Header, s.Request.Trailer = nil, nil
@@ -281,6 +287,27 @@ type ClientCertificate struct {
 	// Note is what is wrong with the certificate sent, whatever the server made of it.
 	Note        string `json:"note,omitempty"`
 	Explanation string `json:"explanation,omitempty"`
+}
+
+// Outcome says in a word what became of the certificate: accepted or rejected, sent where the server has not said which,
+// asked where none was sent to a server that wanted one, "" where none was asked for.
+func (c *ClientCertificate) Outcome() string {
+	return CertificateOutcome(c.Requested, c.Sent != nil, c.Verdict)
+}
+
+// CertificateOutcome is the outcome of a receipt of which only this is known.
+func CertificateOutcome(requested, sent bool, verdict string) string {
+	switch {
+	case !requested:
+		return ""
+	case verdict == "rejected":
+		return "rejected"
+	case !sent:
+		return "asked"
+	case verdict == "accepted":
+		return "accepted"
+	}
+	return "sent"
 }
 
 // ClientTLS is what was agreed with the client.

@@ -92,9 +92,10 @@ func integer(b bool) int64 {
 var summaryColumns = "x." + strings.Join([]string{"id", "seq", "kind", "state", "source", "started", "took", "client", "client_proto", "run",
 	"method", "url", "target", "proto", "req_head", "req_size", "truncated",
 	"status", "status_text", "resp_proto", "type", "mime", "resp_head", "resp_size", "resp_kept",
-	"server", "connection", "reused", "answered", "error_stage", "error", "error_hint", "replay_of", "messages", "mark", "comment", "timings"}, ", x.")
+	"server", "connection", "reused", "answered", "error_stage", "error", "error_hint", "replay_of", "messages", "mark", "comment", "timings",
+	"cert_asked", "cert_sent", "cert_verdict"}, ", x.")
 
-const summaryWidth = 37
+const summaryWidth = 40
 
 // decodeSummary builds an exchange without its details from summaryColumns.
 func decodeSummary(v []driver.Value) *capture.Exchange {
@@ -119,6 +120,7 @@ func decodeSummary(v []driver.Value) *capture.Exchange {
 	if v[29] != nil || v[30] != nil {
 		x.Error = &capture.Error{Stage: capture.Stage(asString(v[29])), Message: asString(v[30]), Hint: asString(v[31])}
 	}
+	x.Certificate = capture.CertificateOutcome(asInt(v[37]) != 0, v[38] != nil, asString(v[39]))
 	return x
 }
 
@@ -304,8 +306,9 @@ const (
 	detailWidth   = 4
 )
 
-// decodeDetails adds to x what its summary lacks.
+// decodeDetails adds to x what its summary lacks, and takes away what only a summary has.
 func decodeDetails(x *capture.Exchange, v []driver.Value) error {
+	x.Certificate = ""
 	for i, into := range []any{&x.Request.Header, new(capture.Header), new(rest), &x.TLS} {
 		if v[i] != nil {
 			if err := json.Unmarshal(asBytes(v[i]), into); err != nil {

@@ -49,6 +49,37 @@ func TestColumnsAreThoseOfTheTable(t *testing.T) {
 	}
 }
 
+func TestSummarySaysWhatBecameOfACertificate(t *testing.T) {
+	sent := &capture.Certificate{Subject: "CN=alice"}
+	for _, c := range []struct {
+		receipt *capture.ClientCertificate
+		want    string
+	}{
+		{nil, ""},
+		{&capture.ClientCertificate{Verdict: "not-requested", Rule: "*.a.test:443"}, ""},
+		{&capture.ClientCertificate{Requested: true, Verdict: "no-rule"}, "asked"},
+		{&capture.ClientCertificate{Requested: true, Verdict: "rejected", Alert: "certificate_required"}, "rejected"},
+		{&capture.ClientCertificate{Requested: true, Sent: sent, Verdict: "unknown"}, "sent"},
+		{&capture.ClientCertificate{Requested: true, Sent: &capture.Certificate{}, Verdict: "accepted"}, "accepted"},
+		{&capture.ClientCertificate{Requested: true, Sent: sent, Verdict: "rejected"}, "rejected"},
+	} {
+		x := &capture.Exchange{ID: 1, Time: -1, Timings: capture.NoTimings(), TLS: &capture.TLS{ClientCertificate: c.receipt}}
+		if got := throughRow(x, 0, 0).Certificate; got != c.want {
+			t.Errorf("%+v through the store: %q, want %q", c.receipt, got, c.want)
+		}
+		if got := x.Summary().Certificate; got != c.want || x.Certificate != "" {
+			t.Errorf("%+v as a summary: %q, want %q; the exchange itself has %q", c.receipt, got, c.want, x.Certificate)
+		}
+	}
+	x := throughRow(&capture.Exchange{ID: 1, TLS: &capture.TLS{ClientCertificate: &capture.ClientCertificate{Requested: true}}}, 0, 0)
+	if got := x.Summary().Certificate; got != "asked" {
+		t.Errorf("the summary of a summary has %q", got)
+	}
+	if err := decodeDetails(x, make([]driver.Value, detailWidth)); err != nil || x.Certificate != "" {
+		t.Errorf("with its details, an exchange has %q (%v)", x.Certificate, err)
+	}
+}
+
 func FuzzRow(f *testing.F) {
 	f.Add("GET", "https://a.test/x", "*", "HTTP/1.1", "OK", "text/html; charset=x", "boom", "hint", "red", "c", 200, int64(5), int64(-1), int64(0), 1.5, true)
 	f.Add("", "", "", "", "", "", "", "", "", "", 0, int64(-1), int64(0), int64(9), -1.0, false)

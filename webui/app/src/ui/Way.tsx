@@ -80,7 +80,8 @@ function HopSection({ h, n, x }: { h: Hop; n: number; x: Exchange }) {
   if (h.reused) rows.push(['Connection', 'a kept one, used before'])
   if (h.dns >= 0 && !h.reused) rows.push(['Name lookup', duration(h.dns)])
   if (h.connect >= 0 && !h.reused) rows.push(['Connecting', duration(h.connect)])
-  if (h.status) rows.push(['CONNECT answered', <span class={h.status >= 300 ? 'bad-text' : ''}>{h.status}{h.status === 407 ? ', it wants authentication' : ''}</span>])
+  if ((h.time ?? 0) > 0) rows.push(['In all', duration(h.time)])
+  if (h.status) rows.push(['CONNECT answered', <span class={h.status >= 300 ? 'bad-text' : ''}>{h.status}{h.statusText ? ' ' + visible(h.statusText) : ''}{h.status === 407 ? ', it wants authentication' : ''}</span>])
   if (h.authentication) rows.push(['Authentication', h.authentication])
   const t = h.kind === 'origin' ? undefined : h.tls
   if (t) rows.push(['TLS', `${t.version}${t.verified ? ', verified' : ', not verified'}`])

@@ -358,7 +358,7 @@ describe('the console', () => {
     const old = await idOf('/again?x=1')
     await pick('/again?x=1')
     const before = seen.length
-    await page.getByRole('button', { name: 'Replay' }).click()
+    await page.getByRole('button', { name: 'Replay', exact: true }).click()
     await until(() => seen.length > before, 'the origin to be asked again')
     const [a, b] = [seen[before - 1]!, seen[before]!]
     assert.deepEqual([b.method, b.url, b.body, b.headers], [a.method, a.url, a.body, a.headers])

@@ -79,9 +79,8 @@ export function PolicyForm({ form }: { form: Form }) {
     settings.policies().then((all) => {
       const found = all.find((e) => e.id === form.id)
       if (!found) return close()
-      const { id: _, ...rest } = found
-      setP({ ...rest, min: rest.min ?? '', max: rest.max ?? '', alpn: rest.alpn ?? [], verify: rest.verify ?? null, serverName: rest.serverName ?? '', renegotiation: rest.renegotiation || 'never' })
-      setCiphers((rest.ciphers ?? []).join('\n'))
+      setP({ enabled: found.enabled, host: found.host, min: found.min ?? '', max: found.max ?? '', ciphers: [], alpn: found.alpn ?? [], verify: found.verify ?? null, serverName: found.serverName ?? '', renegotiation: found.renegotiation || 'never' })
+      setCiphers((found.ciphers ?? []).join('\n'))
       setReady(true)
     }, (e) => setProblem({ at: {}, rest: message(e) }))
   }, [form.id])
