@@ -54,7 +54,7 @@ type ruleKeeper struct{ f *settings.File }
 func (k ruleKeeper) Rules() []webui.Rule { return toConsole(k.f.Get().Rules) }
 
 func (k ruleKeeper) EditRules(edit func([]webui.Rule) ([]webui.Rule, error)) error {
-	return k.f.EditRules(func(now []settings.Rule) ([]settings.Rule, error) {
+	_, err := k.f.EditRules(func(now []settings.Rule) ([]settings.Rule, error) {
 		next, err := edit(toConsole(now))
 		if err != nil {
 			return nil, err
@@ -65,6 +65,7 @@ func (k ruleKeeper) EditRules(edit func([]webui.Rule) ([]webui.Rule, error)) err
 		}
 		return rules, nil
 	})
+	return err
 }
 
 func toConsole(list []settings.Rule) []webui.Rule {

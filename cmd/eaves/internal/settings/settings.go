@@ -18,48 +18,39 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"github.com/fsnotify/fsnotify"
 
-	"eaves/capture/filter"
-	"eaves/capture/hostpattern"
+	"eaves/certs/identity"
+	"eaves/certs/tlspolicy"
+	"eaves/certs/trustanchor"
 	"eaves/cmd/eaves/internal/datadir"
 	"eaves/cmd/eaves/internal/failure"
 )
 
-// Action is what a rule does with the exchanges that it matches.
-type Action string
-
-// The actions of rules.
-const (
-	// Ignore lets the exchange pass and does not record it.
-	Ignore Action = "ignore"
-	// Block answers 403 in the origin's place.
-	Block Action = "block"
-	// Passthrough does not intercept the TLS of a host; its filter is a host pattern.
-	Passthrough Action = "passthrough"
-)
-
-// Rule is one rule. Filter is in the filter language, or a host pattern for passthrough.
-type Rule struct {
-	ID      int64  `json:"id"`
-	Enabled bool   `json:"enabled"`
-	Filter  string `json:"filter"`
-	Action  Action `json:"action"`
-}
-
-// Settings are all settings in one revision.
+// Settings are all settings in one revision. Beside each list stands the id that its next new item is given.
 type Settings struct {
-	Revision  int64  `json:"revision"`
-	Recording bool   `json:"recording"`
-	NextRule  int64  `json:"nextRule"`
-	Rules     []Rule `json:"rules"`
+	Revision              int64               `json:"revision"`
+	Recording             bool                `json:"recording"`
+	NextRule              int64               `json:"nextRule"`
+	Rules                 []Rule              `json:"rules"`
+	NextClientCertificate int64               `json:"nextClientCertificate"`
+	ClientCertificates    []identity.Entry    `json:"clientCertificates"`
+	NextTrust             int64               `json:"nextTrust"`
+	Trust                 []trustanchor.Entry `json:"trust"`
+	NextTLSPolicy         int64               `json:"nextTLSPolicy"`
+	TLSPolicies           []tlspolicy.Entry   `json:"tlsPolicies"`
 }
 
 // defaults are the settings of a fresh data directory.
-func defaults() Settings { return Settings{Recording: true, NextRule: 1, Rules: []Rule{}} }
+func defaults() Settings {
+	s := Settings{Recording: true}
+	for _, l := range lists() {
+		l.settle(&s)
+	}
+	return s
+}
 
 // ErrInvalid is why a change was refused: it is the asker's mistake.
 var ErrInvalid = errors.New("invalid")
@@ -112,34 +103,14 @@ func (f *File) SetRecording(on bool) error {
 	return f.change(func(s *Settings) error { s.Recording = on; return nil })
 }
 
-// EditRules replaces the rules by what edit makes of them, unless edit fails or makes something invalid. A rule without
-// an id is given one that no rule has had before. Nobody else edits meanwhile.
-func (f *File) EditRules(edit func([]Rule) ([]Rule, error)) error {
-	return f.change(func(s *Settings) error {
-		rules, err := edit(s.Rules)
-		if err != nil {
-			return err
-		}
-		s.Rules = rules
-		for i := range s.Rules {
-			s.NextRule = max(s.NextRule, s.Rules[i].ID+1)
-		}
-		for i := range s.Rules {
-			if s.Rules[i].ID == 0 {
-				s.Rules[i].ID = s.NextRule
-				s.NextRule++
-			}
-		}
-		return nil
-	})
-}
-
 // change writes a new revision, and makes it hold once it is written.
 func (f *File) change(edit func(*Settings) error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	next := f.now
-	next.Rules = slices.Clone(f.now.Rules)
+	for _, l := range lists() {
+		l.clone(&next)
+	}
 	if err := edit(&next); err != nil {
 		return err
 	}
@@ -239,48 +210,18 @@ func parse(b []byte) (Settings, error) {
 		line := 1 + bytes.Count(b[:min(at, int64(len(b)))], []byte("\n"))
 		return Settings{}, fmt.Errorf("line %d: %w", line, err)
 	}
-	if s.Rules == nil {
-		s.Rules = []Rule{}
-	}
-	for _, r := range s.Rules {
-		s.NextRule = max(s.NextRule, r.ID+1)
+	for _, l := range lists() {
+		l.settle(&s)
 	}
 	return s, s.validate()
 }
 
 // validate checks what a change or a file says.
 func (s *Settings) validate() error {
-	seen := map[int64]bool{}
-	for _, r := range s.Rules {
-		if r.ID <= 0 || seen[r.ID] {
-			return fmt.Errorf("%w rule: the id %d is not a new positive number", ErrInvalid, r.ID)
-		}
-		seen[r.ID] = true
-		if err := r.validate(); err != nil {
+	for _, l := range lists() {
+		if err := l.validate(s); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// validate checks one rule.
-func (r *Rule) validate() error {
-	switch r.Action {
-	case Passthrough:
-		if _, err := hostpattern.Parse(r.Filter); err != nil {
-			return fmt.Errorf("%w rule: passthrough takes a host pattern: %w", ErrInvalid, err)
-		}
-		return nil
-	case Ignore, Block:
-	default:
-		return fmt.Errorf("%w rule: unknown action %q: expected ignore, block or passthrough", ErrInvalid, r.Action)
-	}
-	f, err := filter.Parse(r.Filter)
-	if err != nil {
-		return fmt.Errorf("%w rule: filter %q: %w", ErrInvalid, r.Filter, err)
-	}
-	if err := f.RequestOnly(); err != nil {
-		return fmt.Errorf("%w rule: filter %q: %w", ErrInvalid, r.Filter, err)
 	}
 	return nil
 }

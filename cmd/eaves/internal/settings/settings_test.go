@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"eaves/certs/identity"
+	"eaves/certs/tlspolicy"
+	"eaves/certs/trustanchor"
 	"eaves/cmd/eaves/internal/failure"
 )
 
@@ -24,7 +27,8 @@ func open(t *testing.T, path string) (*File, chan string) {
 }
 
 func add(f *File, rules ...Rule) error {
-	return f.EditRules(func(now []Rule) ([]Rule, error) { return append(now, rules...), nil })
+	_, err := f.EditRules(func(now []Rule) ([]Rule, error) { return append(now, rules...), nil })
+	return err
 }
 
 func TestSettingsLast(t *testing.T) {
@@ -48,7 +52,7 @@ func TestSettingsLast(t *testing.T) {
 		t.Fatalf("got %+v", s)
 	}
 	// An id is never given twice.
-	if err := g.EditRules(func(now []Rule) ([]Rule, error) { return now[:1], nil }); err != nil {
+	if _, err := g.EditRules(func(now []Rule) ([]Rule, error) { return now[:1], nil }); err != nil {
 		t.Fatal(err)
 	}
 	if err := add(g, Rule{Filter: "", Action: Block}); err != nil {
@@ -56,6 +60,52 @@ func TestSettingsLast(t *testing.T) {
 	}
 	if s := g.Get(); s.Rules[1].ID != 3 {
 		t.Fatalf("got %+v", s)
+	}
+}
+
+// TestEveryListGivesAnIDOnce holds what is said of rules for the other lists, too.
+func TestEveryListGivesAnIDOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "settings.json")
+	f, _ := open(t, path)
+	file := filepath.Join(t.TempDir(), "f.pem")
+	cert := identity.Entry{Enabled: true, Host: "*.bank.test", For: identity.ForOrigin, CertificateFile: file}
+	ca := trustanchor.Entry{Enabled: true, File: file}
+	policy := tlspolicy.Entry{Enabled: true, Host: "*", Min: "1.0"}
+	for range 2 {
+		certs, err := f.EditClientCertificates(func(now []identity.Entry) ([]identity.Entry, error) { return append(now[:0], cert, cert), nil })
+		if err != nil || len(certs) != 2 || certs[1].ID != certs[0].ID+1 {
+			t.Fatalf("got %+v, %v", certs, err)
+		}
+		if _, err := f.EditTrust(func([]trustanchor.Entry) ([]trustanchor.Entry, error) { return []trustanchor.Entry{ca}, nil }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.EditTLSPolicies(func([]tlspolicy.Entry) ([]tlspolicy.Entry, error) { return []tlspolicy.Entry{policy}, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, _ := open(t, path)
+	s := g.Get()
+	if s.ClientCertificates[0].ID != 3 || s.NextClientCertificate != 5 || s.Trust[0].ID != 2 || s.TLSPolicies[0].ID != 2 || s.NextRule != 1 || s.ClientCertificates[0].Host != cert.Host {
+		t.Fatalf("got %+v", s)
+	}
+	cert.Host, ca.File, policy.Min = "a b", "relative.pem", "4"
+	for want, edit := range map[string]func() error{
+		"invalid client certificate: host pattern": func() error {
+			_, err := f.EditClientCertificates(func([]identity.Entry) ([]identity.Entry, error) { return []identity.Entry{cert}, nil })
+			return err
+		},
+		"invalid trust: \"relative.pem\" is not an absolute path": func() error {
+			_, err := f.EditTrust(func([]trustanchor.Entry) ([]trustanchor.Entry, error) { return []trustanchor.Entry{ca}, nil })
+			return err
+		},
+		"invalid TLS policy: there is no TLS version": func() error {
+			_, err := f.EditTLSPolicies(func([]tlspolicy.Entry) ([]tlspolicy.Entry, error) { return []tlspolicy.Entry{policy}, nil })
+			return err
+		},
+	} {
+		if err := edit(); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }
 
@@ -75,7 +125,7 @@ func TestARefusedChangeChangesNothing(t *testing.T) {
 		"an id twice":    {func([]Rule) ([]Rule, error) { return []Rule{{ID: 5, Action: Block}, {ID: 5, Action: Block}}, nil }, "id 5"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := f.EditRules(c.edit); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := f.EditRules(c.edit); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v", err)
 			}
 			if s := f.Get(); s.Revision != 0 || len(s.Rules) != 0 {
