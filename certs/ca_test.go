@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"eaves/certs/internal/disk"
 )
 
 func newTestCA(t testing.TB) *CA {
@@ -362,7 +364,7 @@ func TestInterruptedRotation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := replaceFile(filepath.Join(dir, keyFile), key, 0o400); err != nil {
+		if err := disk.Replace(filepath.Join(dir, keyFile), key, 0o400); err != nil {
 			t.Fatal(err)
 		}
 		c, err := LoadOrCreate(dir)

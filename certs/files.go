@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"eaves/certs/internal/disk"
 )
 
 // The files of an authority in the data directory.
@@ -160,11 +162,11 @@ func Rotate(dir string) (fresh *CA, old *Retired, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := replaceFile(filepath.Join(dir, certFile+nextSuffix), encodeCert(der), 0o644); err != nil {
+	if err := disk.Replace(filepath.Join(dir, certFile+nextSuffix), encodeCert(der), 0o644); err != nil {
 		return nil, nil, fmt.Errorf("writing the new CA: %w", err)
 	}
 	// This rename is the turning point: before it the old authority holds, after it finishRotation completes the new one.
-	if err := replaceFile(filepath.Join(dir, keyFile), keyPEM, 0o400); err != nil {
+	if err := disk.Replace(filepath.Join(dir, keyFile), keyPEM, 0o400); err != nil {
 		return nil, nil, fmt.Errorf("writing the new CA's key: %w", err)
 	}
 	if err := finishRotation(dir); err != nil {
@@ -195,7 +197,7 @@ func retire(dir string) (*Retired, error) {
 			old.Certificate = cert
 		}
 		kept := filepath.Join(dir, "ca."+name+filepath.Ext(file))
-		if err := replaceFile(kept, b, 0o400); err != nil {
+		if err := disk.Replace(kept, b, 0o400); err != nil {
 			return nil, err
 		}
 		old.Files = append(old.Files, kept)
@@ -215,14 +217,14 @@ func finishRotation(dir string) error {
 		return fmt.Errorf("finishing a CA rotation: %w", err)
 	}
 	if belongs(b, filepath.Join(dir, keyFile)) {
-		err = rename(next, filepath.Join(dir, certFile))
+		err = disk.Rename(next, filepath.Join(dir, certFile))
 	} else {
 		err = os.Remove(next)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // another process has finished it meanwhile
 		return fmt.Errorf("finishing a CA rotation: %w", err)
 	}
-	return syncDir(dir)
+	return disk.Sync(dir)
 }
 
 func belongs(certPEM []byte, keyPath string) bool {
@@ -252,7 +254,7 @@ func create(dir, owner string, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if err := createFile(keyPath, keyPEM, 0o400); err != nil {
+		if err := disk.Create(keyPath, keyPEM, 0o400); err != nil {
 			return err
 		}
 	}
@@ -268,76 +270,7 @@ func create(dir, owner string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return createFile(filepath.Join(dir, certFile), encodeCert(der), 0o644)
-}
-
-// createFile writes a file that appears whole, with its mode, or not at all; one that is there already stays.
-func createFile(path string, data []byte, mode fs.FileMode) error {
-	tmp, err := writeTemp(path, data, mode)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp)
-	// link(2) fails if the name exists, rename(2) would replace it.
-	if err = os.Link(tmp, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		// A file system without hard links (FAT, some mounts): the caller's lock has to do.
-		if _, statErr := os.Lstat(path); errors.Is(statErr, fs.ErrNotExist) {
-			err = os.Rename(tmp, path)
-		}
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// replaceFile writes a file that appears whole in the place of what was there.
-func replaceFile(path string, data []byte, mode fs.FileMode) error {
-	tmp, err := writeTemp(path, data, mode)
-	if err != nil {
-		return err
-	}
-	if err := rename(tmp, path); err != nil {
-		os.Remove(tmp)
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func rename(from, to string) error {
-	err := os.Rename(from, to)
-	if errors.Is(err, fs.ErrPermission) {
-		// Windows does not replace a file that is marked read-only.
-		if os.Chmod(to, 0o600) == nil {
-			err = os.Rename(from, to)
-		}
-	}
-	return err
-}
-
-// writeTemp writes data to a new file beside path and makes sure that it is on the disk.
-func writeTemp(path string, data []byte, mode fs.FileMode) (name string, err error) {
-	// CreateTemp's files have mode 0600: the key is at no moment readable by others.
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return "", err
-	}
-	if err = f.Chmod(mode); err != nil {
-		return "", err
-	}
-	if err = f.Sync(); err != nil {
-		return "", err
-	}
-	return f.Name(), f.Close()
+	return disk.Create(filepath.Join(dir, certFile), encodeCert(der), 0o644)
 }
 
 func encodeCert(der []byte) []byte {

@@ -1,11 +1,11 @@
 //go:build unix
 
-package certs
+package disk
 
 import "os"
 
-// syncDir makes a rename or link in dir survive a power cut.
-func syncDir(dir string) error {
+// Sync makes a rename or link in dir survive a power cut.
+func Sync(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

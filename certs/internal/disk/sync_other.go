@@ -1,0 +1,6 @@
+//go:build !unix
+
+package disk
+
+// Sync does nothing: directories cannot be flushed here.
+func Sync(string) error { return nil }

@@ -1,6 +1,0 @@
-//go:build !unix
-
-package certs
-
-// syncDir does nothing: directories cannot be flushed here.
-func syncDir(string) error { return nil }
