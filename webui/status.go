@@ -11,10 +11,12 @@ import (
 type status struct {
 	Version string `json:"version"`
 	// Proxy is the proxy's address, Console the console's URL, CA the path of the CA's certificate.
-	Proxy     string `json:"proxy"`
-	Console   string `json:"console"`
-	CA        string `json:"ca"`
-	Data      string `json:"data"`
+	Proxy   string `json:"proxy"`
+	Console string `json:"console"`
+	CA      string `json:"ca"`
+	Data    string `json:"data"`
+	// KeyLog is the file that TLS secrets of both sides are written to, "" for none.
+	KeyLog    string `json:"keylog"`
 	Recording bool   `json:"recording"`
 	// Store is the store's UUID, Seq its latest revision.
 	Store     string `json:"store"`
@@ -50,7 +52,7 @@ func (s *Server) makeStatus(ctx context.Context) (status, error) {
 	}
 	a := s.cfg.About
 	return status{
-		Version: s.cfg.Version, Proxy: a.Proxy, Console: a.Console, CA: a.CA, Data: a.Data,
+		Version: s.cfg.Version, Proxy: a.Proxy, Console: a.Console, CA: a.CA, Data: a.Data, KeyLog: a.KeyLog,
 		Recording: s.isRecording(), Store: s.cfg.Store.ID(), Seq: s.cfg.Store.Seq(),
 		Exchanges: st.Exchanges, Open: st.Open, Consoles: s.consolesOpen(),
 		QueueDepth: st.QueueDepth, DatabaseSize: st.DatabaseSize, BodiesSize: st.BodiesSize, FullText: st.FullText,

@@ -90,6 +90,8 @@ type About struct {
 	Proxy, Console string
 	// CA is the path of the CA's certificate, Data the data directory.
 	CA, Data string
+	// KeyLog is the file that TLS secrets are written to, "" for none.
+	KeyLog string
 }
 
 // Server serves the console. Its methods are safe for concurrent use.

@@ -103,7 +103,7 @@ func up(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("it is up already")
 	}
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "SSL_CERT_FILE", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "EAVES_DATA", "EAVES_KEEP", "EAVES_READY_FILE", "OPENED", "TMPDIR", "GOCOVERDIR", "GORACE"} {
+	for _, name := range []string{"PATH", "HOME", "SSL_CERT_FILE", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "EAVES_DATA", "EAVES_KEEP", "EAVES_READY_FILE", "SSLKEYLOGFILE", "OPENED", "TMPDIR", "GOCOVERDIR", "GORACE"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

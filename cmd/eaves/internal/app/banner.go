@@ -26,6 +26,9 @@ func (a *App) banner(w io.Writer, log func(string)) {
 	case !a.proxyAddr.Addr().IsLoopback():
 		log("warning: the proxy listens on " + a.proxyAddr.String() + " for whoever reaches it; --lan lets private clients in only")
 	}
+	if path := a.core.keylogPath(); path != "" {
+		log("warning: the TLS secrets of clients and servers are written to " + path + " (" + a.cfg.KeyLogBy + "): whoever reads it can decrypt this traffic")
+	}
 	if !a.consoleAddr.Addr().IsLoopback() {
 		log("warning: the console listens on " + a.consoleAddr.String() + ": whoever sees its address with the token sees everything that is recorded")
 	}

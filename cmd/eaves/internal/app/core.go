@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -122,6 +123,18 @@ func (c *core) newProxy(cfg *config.Config, log func(string)) *proxy.Proxy {
 		p.KeyLog = c.keylog
 	}
 	return proxy.New(p)
+}
+
+// keylogPath is the file that TLS secrets are written to, "" for none.
+func (c *core) keylogPath() string {
+	if c.keylog == nil {
+		return ""
+	}
+	path, err := filepath.Abs(c.keylog.Name())
+	if err != nil {
+		return c.keylog.Name()
+	}
+	return path
 }
 
 // onboard answers whoever asks the proxy as a web server.

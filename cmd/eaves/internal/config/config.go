@@ -41,8 +41,8 @@ type Config struct {
 	Insecure bool
 	// LAN listens on every interface, for private clients.
 	LAN bool
-	// KeyLog is a file that takes TLS secrets in the NSS format, "" for none.
-	KeyLog string
+	// KeyLog is a file that takes TLS secrets in the NSS format, "" for none. KeyLogBy is where that was said.
+	KeyLog, KeyLogBy string
 	// Open opens the console in a browser.
 	Open bool
 	// ReadyFile is written once everything listens, "" for none.
@@ -55,6 +55,12 @@ type Config struct {
 	// Passthrough are host patterns whose TLS is not intercepted.
 	Passthrough []hostpattern.Pattern
 }
+
+// keylogKey has a variable that many programs know beside its own.
+const (
+	keylogKey = "keylog"
+	keylogEnv = "SSLKEYLOGFILE"
+)
 
 // Off is the value that turns the console off.
 const Off = "off"
@@ -112,7 +118,7 @@ func Keys() []Key {
 		}},
 		{"insecure", false, "accept origins whose certificates do not verify", func(c *Config, v any) error { return boolean(&c.Insecure, v) }},
 		{"lan", false, "listen on every interface, for clients on private networks", func(c *Config, v any) error { return boolean(&c.LAN, v) }},
-		{"keylog", "", "append TLS secrets to `FILE`, for Wireshark", func(c *Config, v any) error { return text(&c.KeyLog, v) }},
+		{keylogKey, "", "append TLS secrets of both sides to `FILE`, for Wireshark; SSLKEYLOGFILE does the same", func(c *Config, v any) error { return text(&c.KeyLog, v) }},
 		{"open", false, "open the console in a browser", func(c *Config, v any) error { return boolean(&c.Open, v) }},
 		{"readyFile", "", "write addresses and token to `FILE` once everything listens", func(c *Config, v any) error { return text(&c.ReadyFile, v) }},
 		{"keep", "1g", "keep at most this much of each body", func(c *Config, v any) error {
@@ -175,6 +181,12 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 			from = k.Env()
 		case doc.line(k.Name) > 0:
 			from = fmt.Sprintf("%s:%d: %s", doc.path, doc.line(k.Name), k.Name)
+		case k.Name == keylogKey && os.Getenv(keylogEnv) != "":
+			from = keylogEnv
+			v.SetDefault(k.Name, os.Getenv(keylogEnv))
+		}
+		if k.Name == keylogKey {
+			c.KeyLogBy = from
 		}
 		if err := k.set(c, v.Get(k.Name)); err != nil {
 			mistakes = append(mistakes, fmt.Errorf("%s: %w", from, err))
