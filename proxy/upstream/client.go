@@ -118,7 +118,7 @@ func (c *Client) do(ctx context.Context, call *Call) (*Response, *Error) {
 	if e := cancelled(ctx, "calling "+call.Host); e != nil {
 		return nil, e
 	}
-	h := c.host(k, t)
+	h := c.host(k, &t)
 	if h == nil {
 		return nil, fail(capture.StageRoute, net.ErrClosed, "eaves is stopping")
 	}
@@ -152,9 +152,9 @@ func (c *Client) do(ctx context.Context, call *Call) (*Response, *Error) {
 }
 
 // key says which connections a call may use, and on what terms they are made.
-func (c *Client) key(call *Call) (key, *terms, *Error) {
+func (c *Client) key(call *Call) (key, terms, *Error) {
 	k := key{scheme: call.Scheme, host: call.Host, port: call.Port}
-	var t *terms
+	var t terms
 	switch call.Scheme {
 	case "http":
 	case "https":
@@ -169,14 +169,14 @@ func (c *Client) key(call *Call) (key, *terms, *Error) {
 		}
 		ascii, err := asciiHost(k.serverName)
 		if err != nil {
-			return k, nil, fail(capture.StageDNS, err, "%q is not a host name", k.serverName)
+			return k, t, fail(capture.StageDNS, err, "%q is not a host name", k.serverName)
 		}
 		k.serverName = ascii
 	default:
-		return k, nil, fail(capture.StageRoute, nil, "scheme %q: only http and https can be asked", call.Scheme)
+		return k, t, fail(capture.StageRoute, nil, "scheme %q: only http and https can be asked", call.Scheme)
 	}
 	if k.host == "" {
-		return k, nil, fail(capture.StageRoute, nil, "the request names no host")
+		return k, t, fail(capture.StageRoute, nil, "the request names no host")
 	}
 	return k, t, nil
 }
@@ -242,7 +242,7 @@ func (c *Client) TLSTunnel(ctx context.Context, hostname string, port int, serve
 	if protos == nil {
 		protos = []string{}
 	}
-	l, e := c.connect(ctx, &k, t, protos, 0, nil, r)
+	l, e := c.connect(ctx, &k, &t, protos, 0, nil, r)
 	if e != nil {
 		return nil, e
 	}

@@ -118,3 +118,16 @@ func TestSays(t *testing.T) {
 		t.Errorf("got %q %v", b, err)
 	}
 }
+
+// What servers name as CAs that they accept can be anything.
+func FuzzNamesOfCAs(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte{0x30, 0})
+	f.Add([]byte{0x30, 13, 0x31, 11, 0x30, 9, 6, 3, 0x55, 4, 3, 0x0c, 2, 'c', 'a'})
+	f.Fuzz(func(t *testing.T, der []byte) {
+		if len(distinguishedName(der)) > 0 != (len(shortName(der)) > 0) {
+			t.Errorf("%x: %q and %q", der, distinguishedName(der), shortName(der))
+		}
+		_ = someNames([][]byte{der, der, der, der})
+	})
+}

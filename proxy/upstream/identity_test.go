@@ -82,6 +82,9 @@ func TestIdentitiesShareNothing(t *testing.T) {
 						if cc.Sent == nil || cc.Sent.Subject != "CN="+who || cc.Verdict != verdictAccepted || !cc.Requested {
 							t.Errorf("round %d, %s: got %+v", round, who, cc)
 						}
+						if f.TLS.Resumed != strings.HasPrefix(cc.Explanation, "The session was resumed: what the full handshake before it settled holds. The server asked") {
+							t.Errorf("round %d, %s, resumed %v: %s", round, who, f.TLS.Resumed, cc.Explanation)
+						}
 						if f.TLS.Resumed && !f.Reused {
 							resumed++
 						}
@@ -134,7 +137,8 @@ func TestTLSToProxy(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { raw.Close() })
-			s, receipt, e := c.tlsToProxy(testContext(t), raw, c.terms(server, "", nil), "the proxy", []string{"http/1.1"})
+			own := c.terms(server, "", nil)
+			s, receipt, e := c.tlsToProxy(testContext(t), raw, &own, "the proxy", []string{"http/1.1"})
 			if e != nil {
 				return nil, receipt, e, "", nil
 			}

@@ -21,8 +21,8 @@ const (
 	againFailed         // it could not be reached
 )
 
-// pathsInVain bounds the paths remembered that stayed forbidden over TLS 1.2 too.
-const pathsInVain = 256
+// pathsInVain is how many paths have to stay forbidden over TLS 1.2 too until no further one is tried.
+const pathsInVain = 8
 
 // mayAskLate says whether an answer looks as if the server would have asked for a client certificate over TLS 1.2.
 func (h *host) mayAskLate(call *Call, s *secured, resp *Response) bool {
@@ -34,7 +34,7 @@ func (h *host) mayAskLate(call *Call, s *secured, resp *Response) bool {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.late && !h.inVain[path(call)]
+	return !h.late && len(h.inVain) < pathsInVain && !h.inVain[path(call)]
 }
 
 func path(call *Call) string {
@@ -86,7 +86,7 @@ func (h *host) lateInVain(ctx context.Context, call *Call, first *secured, why a
 		return
 	}
 	h.mu.Lock()
-	if h.inVain == nil || len(h.inVain) >= pathsInVain {
+	if h.inVain == nil {
 		h.inVain = make(map[string]bool)
 	}
 	h.inVain[path(call)] = true

@@ -93,6 +93,9 @@ func (c *Client) connect(ctx context.Context, k *key, t *terms, protos []string,
 			case e.Stage != capture.StageRoute:
 				f.Timings.Connect = took
 			}
+			if e.Stage == capture.StageProxy && protos != nil {
+				f.TLS = unreached(k.serverName, t)
+			}
 		})
 		return nil, e
 	}

@@ -80,9 +80,10 @@ func (c *Client) host(k key, t *terms) *host {
 	}
 	h := c.hosts[k]
 	if h == nil {
-		h = &host{client: c, key: k, terms: t}
+		h = &host{client: c, key: k}
 		if k.scheme == "https" {
-			h.memory = newMemory()
+			own := *t
+			h.memory, h.terms = newMemory(), &own
 		}
 		c.hosts[k] = h
 		if c.timer == nil {

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bufio"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -293,7 +295,51 @@ func TestIdentityByServerName(t *testing.T) {
 	}
 }
 
-// A receipt without client certificates of a name that nobody can read still is one.
+// A server that closes the connection without a word, after it has got a certificate or none, is not said to have meant
+// it; nor is one that was content before.
+func TestServerHangsUp(t *testing.T) {
+	root := issue(t, nil, ca("Test Root"))
+	alice := []Identity{identityOf("*:443", issue(t, nil, clientCert("alice")))}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, http2 := range []bool{false, true} {
+			for _, ids := range [][]Identity{alice, nil} {
+				cfg := &tls.Config{Certificates: []tls.Certificate{chainOf(issue(t, root, leafFor("h.localhost")))}, ClientAuth: tls.RequestClientCert, MaxVersion: version, NextProtos: []string{"http/1.1"}}
+				if http2 {
+					cfg.NextProtos = []string{"h2"}
+				}
+				port := portOf(t, rawServer(t, func(c net.Conn, _ *bufio.Reader) {
+					tc := tls.Server(c, cfg)
+					if tc.Handshake() == nil {
+						_, _ = tc.Read(make([]byte, 1)) // the request is on its way
+					}
+					c.Close()
+				}))
+				c := testClient(t, Config{Trust: trusting(poolOf(root)), Identities: func(Server) []Identity { return ids }})
+				call := &Call{Scheme: "https", Host: "h.localhost", Port: port, Method: "POST", Target: "/", HTTP2: http2, Receipt: new(Receipt)}
+				e := mustFail(t, c, call)
+				cc := call.Receipt.Snapshot().TLS.ClientCertificate
+				words, verdict, hint := "closed the connection without an answer or alert, as some do", verdictUnknown, "some servers do so when they do not accept a certificate"
+				if ids == nil {
+					words, verdict, hint = "and it closed the connection without an answer. To add one: eaves cert add", verdictNoRule, "eaves cert add h.localhost"
+				}
+				if !strings.Contains(cc.Explanation, words) || cc.Verdict != verdict || cc.Alert != "" || !strings.Contains(e.Hint, hint) || !strings.Contains(e.Message, "it had asked for a client certificate") {
+					t.Errorf("%s, HTTP/2 %v: got %v (%s) %+v", tls.VersionName(version), http2, e, e.Hint, cc)
+				}
+			}
+		}
+	}
+}
+
+// Where a parent proxy did not let the connection through, nothing is said about the origin.
+func TestReceiptOfAnUnreachedOrigin(t *testing.T) {
+	alice := identityOf("*:443", issue(t, nil, clientCert("alice")))
+	cc := unreached("a.test", &terms{server: Server{Host: "a.test", Port: 443}, identities: []Identity{alice}}).ClientCertificate
+	if cc.Requested || cc.Verdict != verdictUnknown || cc.Rule != "*:443" || !strings.HasPrefix(cc.Explanation, "A proxy in between answered, not the origin") {
+		t.Errorf("got %+v", cc)
+	}
+}
+
+// A name that nobody can read is shown all the same.
 func TestNamesOfCAs(t *testing.T) {
 	if s := distinguishedName([]byte{1, 2}); s != "unreadable name 0102" {
 		t.Errorf("got %q", s)

@@ -17,8 +17,8 @@ type terms struct {
 }
 
 // terms are those of a server. serverName is what the client asked for in TLS, "" where it did not. choice may be nil.
-func (c *Client) terms(s Server, serverName string, choice *Choice) *terms {
-	t := &terms{server: s, trust: c.cfg.Trust(s), policy: c.cfg.Policy(s)}
+func (c *Client) terms(s Server, serverName string, choice *Choice) terms {
+	t := terms{server: s, trust: c.cfg.Trust(s), policy: c.cfg.Policy(s)}
 	if choice != nil && choice.Insecure != nil && *choice.Insecure != t.trust.Insecure {
 		t.trust.Insecure, t.trust.Reason = *choice.Insecure, "this request alone"
 	}
@@ -36,6 +36,9 @@ func (c *Client) terms(s Server, serverName string, choice *Choice) *terms {
 }
 
 func isAddress(host string) bool {
+	if host == "" || strings.IndexByte(host, ':') < 0 && (host[len(host)-1] < '0' || host[len(host)-1] > '9') {
+		return false // most are names
+	}
 	_, err := netip.ParseAddr(host)
 	return err == nil
 }

@@ -177,6 +177,12 @@ func (h *hello) base() *capture.TLS {
 	return t
 }
 
+// unreached is the receipt of TLS with an origin that never began, since a parent proxy did not let it.
+func unreached(serverName string, t *terms) *capture.TLS {
+	h := hello{serverName: serverName, terms: t, auth: &authentication{terms: t}}
+	return h.receipt(outcome{kind: inBetween})
+}
+
 // receipt is that of a handshake that failed.
 func (h *hello) receipt(o outcome) *capture.TLS {
 	t := h.base()

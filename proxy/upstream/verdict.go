@@ -77,7 +77,7 @@ func (a *authentication) receipt(o outcome) *capture.ClientCertificate {
 
 func (a *authentication) verdict(o outcome) string {
 	switch {
-	case !a.asked && (o.kind == begun || o.kind == hungUp || o.kind == alerted) && !a.settled:
+	case !a.asked && (o.kind == begun || o.kind == inBetween || o.kind == hungUp || o.kind == alerted) && !a.settled:
 		return verdictUnknown
 	case !a.asked && o.resumed && !a.settled:
 		return verdictUnknown
@@ -155,7 +155,10 @@ func (a *authentication) toAdd() string {
 // explanation is what happened in plain words.
 func (a *authentication) explanation(o outcome) string {
 	var b strings.Builder
-	if o.kind == inBetween {
+	switch {
+	case o.kind == inBetween && o.status == 0:
+		return "A proxy in between answered, not the origin: whether that asks for a client certificate is not known."
+	case o.kind == inBetween:
 		fmt.Fprintf(&b, "A proxy in between answered (%d), not the origin. ", o.status)
 	}
 	if o.resumed && a.settled {
