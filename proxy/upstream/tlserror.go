@@ -355,7 +355,7 @@ func (a *authentication) renegotiation(where string, err error) *Error {
 		return e
 	}
 	e.Message += "; it had done so before, or the TLS policy does not let it"
-	return e.hint("eaves tls set %s --renegotiation freely", a.where())
+	return e.hint("eaves tls set %s --renegotiation freely", a.terms.server.rule())
 }
 
 // aboutCertificate says whether a server may mean our certificate by that alert.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -44,7 +45,10 @@ func (c *Client) lookCloser(ctx context.Context, address string, h *hello, e *Er
 		}
 		if version, suite := c.probe(ctx, address, h, h.oldest(), h.newest()); version != 0 {
 			e.Message += fmt.Sprintf(": it would take %s, which is not offered", tls.CipherSuiteName(suite))
-			e.hint("to offer it: eaves tls set %s --ciphers %s; the server had better learn ECDHE with AES-GCM or ChaCha20", where, tls.CipherSuiteName(suite))
+			e.hint("to offer it: eaves tls set %s --ciphers %s", where, tls.CipherSuiteName(suite))
+			if slices.ContainsFunc(tls.InsecureCipherSuites(), func(s *tls.CipherSuite) bool { return s.ID == suite }) {
+				e.Hint += "; the server had better learn ECDHE with AES-GCM or ChaCha20"
+			}
 			return
 		}
 		e.Message += ": it may want cipher suites (DHE, CCM, Camellia, ARIA) or a key exchange group (such as X448 or ffdhe2048) that eaves does not have"
