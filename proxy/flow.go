@@ -268,7 +268,7 @@ func (f *flow) describe(x *capture.Exchange) {
 	if f.resp == nil {
 		return
 	}
-	x.AnsweredBy = capture.AnsweredByOrigin
+	x.AnsweredBy = facts.AnsweredBy
 	resp := x.Response
 	if resp == nil {
 		resp = &capture.Response{}
@@ -341,7 +341,10 @@ func (f *flow) own(status int, e *capture.Error) *http.Response {
 	fields := wire.FromMap(h)
 	f.rec.Update(func(x *capture.Exchange) {
 		f.describe(x)
-		x.AnsweredBy = capture.AnsweredByEaves
+		// A parent proxy that refused to pass the request on has answered, though its words are told by eaves.
+		if x.AnsweredBy = capture.AnsweredByEaves; f.receipt.Snapshot().AnsweredBy == capture.AnsweredByProxy {
+			x.AnsweredBy = capture.AnsweredByProxy
+		}
 		var informational []capture.Informational
 		if x.Response != nil {
 			informational = x.Response.Informational
@@ -371,6 +374,8 @@ func proxyStatus(s capture.Stage) string {
 	case capture.StageDNS:
 		return "dns_error"
 	case capture.StageConnect:
+		return "destination_unavailable"
+	case capture.StageProxy:
 		return "destination_unavailable"
 	case capture.StageTLS:
 		return "tls_protocol_error"

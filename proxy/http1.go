@@ -81,6 +81,10 @@ func (c *clientConn) serveOne(start time.Time) (again bool) {
 	if err == nil {
 		var framing wire.Framing
 		if framing, err = head.Framing(); err == nil {
+			if via, yes := c.p.looped(head.Fields); yes {
+				c.refuseLoop(head, via, start)
+				return false
+			}
 			return c.serveRequest(head, framing, start)
 		}
 	}

@@ -83,6 +83,9 @@ type Config struct {
 	Trust func(upstream.Server) upstream.Trust
 	// Policy says how TLS is spoken with a server. May be nil: eaves' own choice.
 	Policy func(upstream.Server) upstream.Policy
+	// Route gives the way to a target, through parent proxies or none. May be nil: direct. Exchanges in flight keep the way
+	// they began on.
+	Route func(context.Context, upstream.Target) (upstream.Route, error)
 	// KeyLog receives the TLS secrets of both sides in NSS key log format. May be nil.
 	KeyLog io.Writer
 	// Onboarding answers http://eaves.test/ and whoever talks to the proxy as to a web server. May be nil.
@@ -144,6 +147,7 @@ func New(cfg Config) *Proxy {
 		Identities: cfg.Identities,
 		Trust:      cfg.Trust,
 		Policy:     cfg.Policy,
+		Route:      cfg.Route,
 		KeyLog:     cfg.KeyLog,
 		Forbidden:  p.forbidden,
 		Dial:       cfg.Dial,

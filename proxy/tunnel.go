@@ -25,7 +25,7 @@ func (c *clientConn) tunnel(t *target) {
 	t.scheme = "http"
 	if t.host != Host {
 		if c.p.isOwnName(t.host, t.port) {
-			c.refuseTunnel(t, start, &upstream.Error{Stage: capture.StageRoute, Message: "the tunnel leads to eaves itself"})
+			c.refuseTunnel(t, start, nil, &upstream.Error{Stage: capture.StageRoute, Message: "the tunnel leads to eaves itself"})
 			return
 		}
 		// A block is for the requests in the tunnel, each by its own, or for bytes that are none.
@@ -62,8 +62,8 @@ func (c *clientConn) accept(t *target) bool {
 	return err == nil
 }
 
-// refuseTunnel records a tunnel that could not be had, and says so to the client.
-func (c *clientConn) refuseTunnel(t *target, start time.Time, err error) {
+// refuseTunnel records a tunnel that could not be had, and says so to the client. receipt is nil where nothing was tried.
+func (c *clientConn) refuseTunnel(t *target, start time.Time, receipt *upstream.Receipt, err error) {
 	e := captured(err)
 	x := tunnelExchange(t, c.remote, start)
 	rec := c.p.tunnelRecorder(x).Begin(x)
@@ -95,6 +95,9 @@ func (c *clientConn) refuseTunnel(t *target, start time.Time, err error) {
 	}
 	rec.Finish(func(x *capture.Exchange) {
 		x.State, x.Error, x.AnsweredBy = capture.StateFailed, e, capture.AnsweredByEaves
+		if receipt != nil {
+			tried(x, receipt)
+		}
 		x.Time = capture.Milliseconds(time.Since(start))
 		if t.via != "SOCKS5" {
 			x.Response = &capture.Response{Status: status, StatusText: http.StatusText(status), HTTPVersion: "HTTP/1.1",
@@ -102,6 +105,15 @@ func (c *clientConn) refuseTunnel(t *target, start time.Time, err error) {
 		}
 	})
 	c.linger()
+}
+
+// tried writes into an exchange how far the way to its server was gone.
+func tried(x *capture.Exchange, receipt *upstream.Receipt) {
+	facts := receipt.Snapshot()
+	x.Timings, x.TLS, x.Route = facts.Timings, facts.TLS, facts.Route
+	if facts.AnsweredBy != "" {
+		x.AnsweredBy = facts.AnsweredBy
+	}
 }
 
 // captured is an error as it is recorded.
@@ -222,7 +234,7 @@ func (c *clientConn) pass(t *target, start time.Time, inTLS, promise bool, rule 
 	nc, err := c.dialTunnel(c.p.quit, t, inTLS, receipt)
 	if err != nil {
 		if promise {
-			c.refuseTunnel(t, start, err)
+			c.refuseTunnel(t, start, receipt, err)
 			return
 		}
 		c.recordFailure(t, start, receipt, err)
@@ -246,8 +258,7 @@ func (c *clientConn) recordFailure(t *target, start time.Time, receipt *upstream
 	x := tunnelExchange(t, c.remote, start)
 	rec := c.p.tunnelRecorder(x).Begin(x)
 	rec.Finish(func(x *capture.Exchange) {
-		facts := receipt.Snapshot()
-		x.Timings, x.TLS, x.Route = facts.Timings, facts.TLS, facts.Route
+		tried(x, receipt)
 		x.State, x.Error = capture.StateFailed, captured(err)
 		x.Time = capture.Milliseconds(time.Since(start))
 		x.ClientTLS = c.tls

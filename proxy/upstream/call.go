@@ -37,6 +37,8 @@ type Call struct {
 	Choice Choice
 
 	sent chan struct{}
+	// toProxy are fields that are for a parent proxy alone.
+	toProxy wire.Fields
 }
 
 // Choice is what one call does otherwise than the configuration says: a replay with another identity, say.

@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"io"
 	"net"
 	"net/netip"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"eaves/capture"
+	"eaves/proxy/upstream/hop"
 	"eaves/proxy/wire"
 )
 
@@ -60,6 +63,9 @@ type Client struct {
 	// sends (RFC 9113, 3.4); one that does not send them shall not hold up for ever what comes behind the first call.
 	settingsTimeout time.Duration
 
+	hops *hop.Dialer
+	dead dead
+
 	mu     sync.Mutex
 	hosts  map[key]*host
 	timer  *time.Timer
@@ -95,10 +101,23 @@ func New(cfg Config) *Client {
 	if cfg.MaxIdlePerHost <= 0 {
 		cfg.MaxIdlePerHost = 512
 	}
-	return &Client{
-		cfg: cfg, boot: strconv.FormatInt(time.Now().UnixMilli(), 36), hosts: make(map[key]*host),
+	c := &Client{
+		cfg: cfg, boot: bootName(), hosts: make(map[key]*host),
 		suites: cipherSuites(), pingAfter: 10 * time.Second, pingTimeout: 5 * time.Second, settingsTimeout: time.Second,
 	}
+	c.hops = hop.New(hop.Config{Dial: c.dialProxy, TLS: c.secureProxy, Timeout: cfg.DialTimeout, Via: "1.1 " + c.Pseudonym()})
+	return c
+}
+
+// Pseudonym is what this client calls itself in the Via field of what it asks of parent proxies. Who receives a request
+// with it has sent it.
+func (c *Client) Pseudonym() string { return "eaves-" + c.boot }
+
+// bootName is unique to a client, beyond this process.
+func bootName() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:])
+	return strconv.FormatInt(time.Now().UnixMilli(), 36) + hex.EncodeToString(b[:])
 }
 
 // Do sends a call and returns its answer as soon as the head of it is there. The error is an *Error.
@@ -118,12 +137,34 @@ func (c *Client) do(ctx context.Context, call *Call) (*Response, *Error) {
 	if e := cancelled(ctx, "calling "+call.Host); e != nil {
 		return nil, e
 	}
-	h := c.host(k, &t)
+	begun := time.Now()
+	route, e := c.routeOf(ctx, call.where(), call.Choice.Route)
+	if e != nil {
+		return nil, e
+	}
+	var resp *Response
+	e = c.along(&route, func(w *Route) (e *Error) {
+		resp, e = c.over(ctx, call, k, &t, w, begun)
+		return e
+	})
+	return resp, e
+}
+
+// over carries a call on one way.
+func (c *Client) over(ctx context.Context, call *Call, k key, t *terms, w *Route, begun time.Time) (*Response, *Error) {
+	k.route = c.routeKey(w)
+	if call.Scheme == "http" && call.Upgrade == "" && len(w.Hops) > 0 && w.last().SpeaksHTTP() {
+		last := w.last()
+		k.host, k.port, k.proxied = last.Host, last.Port, true
+	}
+	h := c.host(k, t, w)
 	if h == nil {
 		return nil, fail(capture.StageRoute, net.ErrClosed, "eaves is stopping")
 	}
 	defer c.leave(h)
-	begun := time.Now()
+	if k.proxied {
+		return h.throughProxy(ctx, call)
+	}
 	const tries = 3
 	fresh := false
 	for try := 1; ; try++ {
@@ -224,7 +265,8 @@ func (c *Client) all() []*host {
 
 // Tunnel connects to host:port for bytes that nobody looks at.
 func (c *Client) Tunnel(ctx context.Context, hostname string, port int, r *Receipt) (net.Conn, error) {
-	l, e := c.connect(ctx, &key{scheme: "tcp", host: hostname, port: port}, nil, nil, 0, nil, r)
+	k := &key{scheme: "tcp", host: hostname, port: port}
+	l, e := c.tunnel(ctx, k, nil, nil, r)
 	if e != nil {
 		return nil, e
 	}
@@ -242,11 +284,25 @@ func (c *Client) TLSTunnel(ctx context.Context, hostname string, port int, serve
 	if protos == nil {
 		protos = []string{}
 	}
-	l, e := c.connect(ctx, &k, &t, protos, 0, nil, r)
+	l, e := c.tunnel(ctx, &k, &t, protos, r)
 	if e != nil {
 		return nil, e
 	}
 	return &tlsTunnel{link: l, receipt: r}, nil
+}
+
+// tunnel connects on the way that is decided for a target.
+func (c *Client) tunnel(ctx context.Context, k *key, t *terms, protos []string, r *Receipt) (*link, *Error) {
+	route, e := c.routeOf(ctx, Target{Scheme: k.scheme, Host: k.host, Port: k.port}, nil)
+	if e != nil {
+		return nil, e
+	}
+	var l *link
+	e = c.along(&route, func(w *Route) (e *Error) {
+		l, e = c.connect(ctx, k, w, t, protos, 0, nil, r)
+		return e
+	})
+	return l, e
 }
 
 // tlsTunnel is a connection with TLS for bytes that nobody looks at.

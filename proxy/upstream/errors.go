@@ -23,6 +23,10 @@ type Error struct {
 	Cause error
 	// Status is the answer that fits: 502 or 504.
 	Status int
+	// unreachable says that the first proxy of the route could not be connected to: another way may be tried.
+	unreachable bool
+	// answered says that it is a parent proxy's answer.
+	answered bool
 	// unsent says that the call cannot have reached an application: it may be sent again.
 	unsent bool
 	// again says that so it may also where the connection was new: the server said that it did not act upon the call.

@@ -38,6 +38,13 @@ type h1conn struct {
 	br        *bufio.Reader
 	bw        *bufio.Writer
 	idleSince time.Time
+
+	// With a parent proxy that is asked in absolute form: known says that it has let this connection in, by which scheme.
+	known  bool
+	scheme string
+	// held says that the connection is one call's, which uses it on; resting that the exchange before has ended well.
+	mu            sync.Mutex
+	held, resting bool
 }
 
 func newH1(h *host, l *link) *h1conn {
@@ -113,6 +120,9 @@ func (hc *h1conn) roundTrip(ctx context.Context, call *Call, reused bool) (*Resp
 	}
 	before := hc.sock.wrote.Load()
 	fields := call.h1Fields()
+	if call.toProxy != nil {
+		fields = append(fields.Clone(), call.toProxy...)
+	}
 	if err := wire.WriteRequestHead(hc.bw, call.Method, call.Target, "HTTP/1.1", fields); err != nil {
 		var op *net.OpError
 		if !errors.As(err, &op) { // it cannot be written at all
@@ -122,7 +132,7 @@ func (hc *h1conn) roundTrip(ctx context.Context, call *Call, reused bool) (*Resp
 	}
 	call.Receipt.update(func(f *Facts) {
 		hc.note(f, reused)
-		f.Sent = &Sent{Proto: "HTTP/1.1", Method: call.Method, Target: call.Target, Fields: fields, HeadSize: headSize(call, fields)}
+		f.Sent = &Sent{Proto: "HTTP/1.1", Method: call.Method, Target: call.Target, Fields: hc.told(fields), HeadSize: headSize(call, fields)}
 	})
 	begunBody := false
 	var err error
@@ -157,6 +167,14 @@ func (hc *h1conn) roundTrip(ctx context.Context, call *Call, reused bool) (*Resp
 	e.unsent = e.unsent && (nothing || !begunBody && call.idempotent())
 	x.drop()
 	return nil, e
+}
+
+// told are the fields of a request as they are recorded: what a parent proxy is shown is for nobody else.
+func (hc *h1conn) told(f wire.Fields) wire.Fields {
+	if !hc.host.key.proxied {
+		return f
+	}
+	return f.Del("Proxy-Authorization")
 }
 
 // receive reads heads up to the final one.
@@ -389,6 +407,9 @@ func (x *exchange) release() {
 	}
 	if !x.stop() || !x.reusable || x.hc.br.Buffered() > 0 {
 		x.hc.close()
+		return
+	}
+	if x.hc.host.key.proxied && x.hc.park() {
 		return
 	}
 	x.hc.host.put(x.hc)

@@ -77,6 +77,11 @@ func (c *Call) authority() string {
 	if c.Authority != "" {
 		return c.Authority
 	}
+	return c.hostPort()
+}
+
+// hostPort is host and port, the port only where it is not the scheme's.
+func (c *Call) hostPort() string {
 	if c.Scheme == "http" && c.Port == 80 || c.Scheme == "https" && c.Port == 443 {
 		hostname := joinHostPort(c.Host, 0)
 		return hostname[:len(hostname)-len(":0")]

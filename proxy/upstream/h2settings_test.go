@@ -184,7 +184,7 @@ func TestHTTP2EndsBeforeSettings(t *testing.T) {
 	if e != nil {
 		t.Fatal(e)
 	}
-	h := c.host(k, &terms)
+	h := c.host(k, &terms, &Route{})
 	defer c.leave(h)
 	h.mu.Lock()
 	fl := h.flight

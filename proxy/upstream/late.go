@@ -47,7 +47,7 @@ func path(call *Call) string {
 // are nil.
 func (h *host) askLate(ctx context.Context, call *Call, first *secured) (*Response, *Error) {
 	receipt := new(Receipt)
-	l, e := h.client.connect(ctx, &h.key, h.terms, h.terms.protocols("http/1.1"), tls.VersionTLS12, h.remembered(), receipt)
+	l, e := h.client.connect(ctx, &h.key, &h.way, h.terms, h.terms.protocols("http/1.1"), tls.VersionTLS12, h.remembered(), receipt)
 	if e != nil {
 		why := againFailed
 		if code, remote, ok := alertOf(e.Cause); ok && remote && code == alertProtocolVersion {

@@ -45,6 +45,9 @@ func (l *link) abort() { l.sock.Conn.Close() }
 // note writes what is known of the connection into a receipt.
 func (l *link) note(f *Facts, reused bool) {
 	f.ServerIP, f.Connection, f.Reused, f.Route = l.ip, l.id, reused, l.route
+	if reused && len(l.route.Hops) > 1 {
+		f.Route = reusedRoute(l.route)
+	}
 	if l.secured != nil {
 		f.TLS = l.secured.receipt()
 	}
@@ -61,32 +64,22 @@ func (l *link) note(f *Facts, reused bool) {
 	}
 }
 
-// connect makes a connection to an origin, with TLS on these terms where protos says which protocols to offer, up to the
-// newest version (0: no bound). The receipt is filled as it goes.
-func (c *Client) connect(ctx context.Context, k *key, t *terms, protos []string, newest uint16, m *memory, r *Receipt) (*link, *Error) {
-	origin := joinHostPort(k.host, k.port)
-	route := direct
-	if c.cfg.Route != nil {
-		var err error
-		if route, err = c.cfg.Route(ctx, Target{Scheme: k.scheme, Host: k.host, Port: k.port}); err != nil {
-			return nil, fail(capture.StageRoute, err, "finding the route to %s: %v", origin, err)
-		}
-	}
-	l := &link{where: origin, route: route.receipt(origin), ssl: -1, dns: -1}
+// connect makes a connection to an origin on a way, with TLS on these terms where protos says which protocols to offer, up
+// to the newest version (0: no bound). The receipt is filled as it goes.
+func (c *Client) connect(ctx context.Context, k *key, w *Route, t *terms, protos []string, newest uint16, m *memory, r *Receipt) (*link, *Error) {
+	l := &link{where: joinHostPort(k.host, k.port), ssl: -1, dns: -1}
+	l.route = w.receipt(l.where)
 	r.update(func(f *Facts) { f.Route = l.route })
-	if len(route.Hops) > 0 {
-		return nil, fail(capture.StageRoute, nil, "the route to %s leads through %s %s: only direct routes can be taken", origin, route.Hops[0].Kind,
-			joinHostPort(route.Hops[0].Host, route.Hops[0].Port)).hint("route this host directly")
-	}
 	begin := time.Now()
-	d, e := c.dial(ctx, k.host, k.port)
+	address, e := c.open(ctx, k, w, l)
 	if e != nil && outOfFiles(e) {
 		c.dropIdle() // idle connections are worth less than a call
-		d, e = c.dial(ctx, k.host, k.port)
+		address, e = c.open(ctx, k, w, l)
 	}
 	if e != nil {
 		took := since(begin)
 		r.update(func(f *Facts) {
+			f.Route = l.route
 			switch {
 			case e.Stage == capture.StageDNS:
 				f.Timings.DNS = took
@@ -96,22 +89,13 @@ func (c *Client) connect(ctx context.Context, k *key, t *terms, protos []string,
 			if e.Stage == capture.StageProxy && protos != nil {
 				f.TLS = unreached(k.serverName, t)
 			}
+			if e.answered {
+				f.AnsweredBy = capture.AnsweredByProxy
+			}
 		})
 		return nil, e
 	}
-	l.dns, l.connect = d.dns, d.connect
-	l.sock = newSock(d.conn)
-	l.Conn = l.sock
 	l.id = c.boot + "-" + strconv.FormatInt(c.connections.Add(1), 10)
-	if d.address.IsValid() {
-		l.ip = d.address.Addr().String()
-		l.where = named(k.host, d.address)
-	}
-	hop := &l.route.Hops[len(l.route.Hops)-1]
-	hop.Connect = capture.Milliseconds(d.connect)
-	if d.dns >= 0 {
-		hop.DNS = capture.Milliseconds(d.dns)
-	}
 	if protos == nil {
 		r.update(func(f *Facts) { l.note(f, false) })
 		return l, nil
@@ -123,7 +107,9 @@ func (c *Client) connect(ctx context.Context, k *key, t *terms, protos []string,
 	l.ssl = time.Since(begin)
 	if e != nil {
 		r.update(func(f *Facts) { l.note(f, false); f.TLS = receipt })
-		c.lookCloser(ctx, d.address.String(), h, e)
+		if address != "" {
+			c.lookCloser(ctx, address, h, e)
+		}
 		return nil, e
 	}
 	l.secured, l.bounded = conn, newest != 0

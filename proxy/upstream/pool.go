@@ -17,6 +17,10 @@ type key struct {
 	// Who we are, whom we trust, and how TLS is spoken.
 	identities, trust, policy string
 	insecure                  bool
+	// route tells the ways there apart. Where proxied, host and port are those of its last proxy, which is asked in absolute
+	// form for whatever origin: what connections have in common is the proxy.
+	route   string
+	proxied bool
 }
 
 // sweepEvery is how often idle connections are looked at.
@@ -40,7 +44,8 @@ type host struct {
 	client *Client
 	key    key
 	terms  *terms // nil without TLS
-	users  int    // calls between host and leave; guarded by Client.mu
+	way    Route
+	users  int // calls between host and leave; guarded by Client.mu
 
 	mu      sync.Mutex
 	idle    []*h1conn // oldest first
@@ -52,6 +57,7 @@ type host struct {
 	closed  bool
 	late    bool            // the server asks for a client certificate after the request
 	inVain  map[string]bool // paths that are forbidden all the same
+	signs   bool            // a proxy: it has put Via into answers
 }
 
 // flight is an attempt to connect that may end in HTTP/2, on which others wait instead of making their own. It lasts until
@@ -72,7 +78,7 @@ type carrier interface {
 }
 
 // host returns the pool for a key, nil when the client is closed. leave has to be called.
-func (c *Client) host(k key, t *terms) *host {
+func (c *Client) host(k key, t *terms, w *Route) *host {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -80,7 +86,7 @@ func (c *Client) host(k key, t *terms) *host {
 	}
 	h := c.hosts[k]
 	if h == nil {
-		h = &host{client: c, key: k}
+		h = &host{client: c, key: k, way: *w}
 		if k.scheme == "https" {
 			own := *t
 			h.memory, h.terms = newMemory(), &own
@@ -203,7 +209,7 @@ func (h *host) get(ctx context.Context, call *Call, fresh bool, begun time.Time)
 	for {
 		h.mu.Lock()
 		h.touched = begun
-		wantsH2 := (h.offersH2(call.HTTP2) && h.spoken != speaksH1 || h.spoken == refusesH1) && call.Upgrade == "" && !h.late
+		wantsH2 := (h.offersH2(call.HTTP2) && h.spoken != speaksH1 || h.spoken == refusesH1) && call.Upgrade == "" && !h.late && !h.key.proxied
 		if !wantsH2 {
 			h.mu.Unlock()
 			hc, reused, e := h.getH1(ctx, call, fresh)
@@ -294,7 +300,7 @@ func (h *host) fly(ctx context.Context, call *Call, fl *flight, alone bool) (con
 			protos = []string{"h2"}
 		}
 	}
-	l, e := h.client.connect(ctx, &h.key, h.terms, protos, 0, h.remembered(), receipt)
+	l, e := h.client.connect(ctx, &h.key, &h.way, h.terms, protos, 0, h.remembered(), receipt)
 	if e != nil {
 		if ctx.Err() == nil {
 			fl.err, fl.facts = e, receipt.Snapshot()
@@ -379,7 +385,7 @@ func (h *host) getH1(ctx context.Context, call *Call, fresh bool) (hc *h1conn, r
 	if h.key.scheme == "https" {
 		protos = h.terms.protocols("http/1.1")
 	}
-	l, e := h.client.connect(ctx, &h.key, h.terms, protos, h.newest(), h.remembered(), call.Receipt)
+	l, e := h.client.connect(ctx, &h.key, &h.way, h.terms, protos, h.newest(), h.remembered(), call.Receipt)
 	if e != nil {
 		return nil, false, e
 	}

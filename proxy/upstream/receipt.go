@@ -29,6 +29,8 @@ type Facts struct {
 	TLS        *capture.TLS
 	Route      *capture.Route
 	Sent       *Sent
+	// AnsweredBy says whose answer it is, or who refused to pass the call on; "" where there is none.
+	AnsweredBy capture.Answerer
 }
 
 // Receipt is filled while a call happens. It may be read at any time.
@@ -63,6 +65,7 @@ func (r *Receipt) update(f func(*Facts)) {
 // arrived notes when the answer's head came to a request that was begun, and sent to its end, at those times.
 func (r *Receipt) arrived(begun, sent, at time.Time) {
 	r.update(func(f *Facts) {
+		f.AnsweredBy = capture.AnsweredByOrigin
 		if sent.IsZero() || sent.After(at) { // the answer came before the request's end
 			f.Timings.Send, f.Timings.Wait = capture.Milliseconds(at.Sub(begun)), 0
 			return

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -43,9 +42,9 @@ func Squid(t testing.TB, o SquidOptions) *Proxy {
 	in := func(file string) string { return filepath.Join(dir, file) }
 	listen := fmt.Sprintf("http_port 127.0.0.1:%d", port)
 	if o.Certificate != "" {
-		listen = fmt.Sprintf("https_port 127.0.0.1:%d tls-cert=%s tls-key=%s", port, copied(t, dir, o.Certificate), copied(t, dir, o.Key))
+		listen = fmt.Sprintf("https_port 127.0.0.1:%d tls-cert=%s tls-key=%s", port, copied(t, dir, "tls.crt", o.Certificate), copied(t, dir, "tls.key", o.Key))
 		if o.ClientCA != "" {
-			listen += " clientca=" + copied(t, dir, o.ClientCA)
+			listen += " clientca=" + copied(t, dir, "clients.crt", o.ClientCA)
 		}
 	}
 	hosts := "127.0.0.1 localhost\n"
@@ -111,8 +110,8 @@ func squidScheme(t testing.TB, dir, scheme string, o SquidOptions) (conf, env []
 			conf = append(conf, "auth_param ntlm keep_alive off")
 		}
 	case "negotiate":
-		conf = []string{"auth_param negotiate program " + helper("negotiate_kerberos_auth") + " -k " + copied(t, dir, o.Realm.Keytab) + " -s GSS_C_NO_NAME", "auth_param negotiate children 4"}
-		env = []string{"KRB5_CONFIG=" + copied(t, dir, o.Realm.Config), "KRB5RCACHETYPE=none"}
+		conf = []string{"auth_param negotiate program " + helper("negotiate_kerberos_auth") + " -k " + copied(t, dir, "http.keytab", o.Realm.Keytab) + " -s GSS_C_NO_NAME", "auth_param negotiate children 4"}
+		env = []string{"KRB5_CONFIG=" + copied(t, dir, "krb5.conf", o.Realm.Config), "KRB5RCACHETYPE=none"}
 	default:
 		t.Fatalf("squid has no scheme %q", scheme)
 	}
@@ -120,11 +119,11 @@ func squidScheme(t testing.TB, dir, scheme string, o SquidOptions) (conf, env []
 }
 
 // copied puts a file where the proxy may read it.
-func copied(t testing.TB, dir, file string) string {
+func copied(t testing.TB, dir, name, file string) string {
 	t.Helper()
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return write(t, filepath.Join(dir, strings.TrimPrefix(filepath.Base(file), ".")), string(b))
+	return write(t, filepath.Join(dir, name), string(b))
 }
