@@ -122,13 +122,21 @@ func newPair(c *content, keys []crypto.Signer) (*Pair, error) {
 		}
 		return nil, mismatch(certs, keys)
 	}
-	p := &Pair{Chain: []*x509.Certificate{leaf}, Key: key}
+	p := &Pair{Key: key}
+	p.Chain, p.Roots = Path(leaf, certs)
+	return p, nil
+}
+
+// Path returns what is to be sent for leaf: itself and the way to its issuer as far as the certificates in among go; and
+// the self-signed ones of these, which are not sent.
+func Path(leaf *x509.Certificate, among []*x509.Certificate) (chain, roots []*x509.Certificate) {
+	chain = []*x509.Certificate{leaf}
 	var others []*x509.Certificate
-	for _, cert := range certs {
+	for _, cert := range among {
 		switch {
-		case cert == leaf:
+		case cert.Equal(leaf):
 		case selfSigned(cert):
-			p.Roots = append(p.Roots, cert)
+			roots = append(roots, cert)
 		default:
 			others = append(others, cert)
 		}
@@ -139,10 +147,10 @@ func newPair(c *content, keys []crypto.Signer) (*Pair, error) {
 			break
 		}
 		last = others[i]
-		p.Chain = append(p.Chain, last)
+		chain = append(chain, last)
 		others = slices.Delete(others, i, i+1)
 	}
-	return p, nil
+	return chain, roots
 }
 
 func mismatch(certs []*x509.Certificate, keys []crypto.Signer) error {
