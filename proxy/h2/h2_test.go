@@ -27,19 +27,21 @@ func serve(t *testing.T, cfg Config) net.Conn {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	done := make(chan struct{})
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		defer close(done)
-		nc, err := l.Accept()
-		if err == nil {
-			NewConn(nc, cfg).Serve(ctx)
-		}
-	}()
 	c, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Before the listener is closed: what it has not accepted by then is reset.
+	nc, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer close(done)
+		NewConn(nc, cfg).Serve(ctx)
+	}()
 	c.SetDeadline(time.Now().Add(waitLimit))
 	t.Cleanup(func() {
 		c.Close()
