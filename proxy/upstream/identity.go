@@ -24,7 +24,7 @@ func (s Server) rule() string {
 
 // Identity is a client certificate that may be shown to a server.
 type Identity struct {
-	// ID changes with certificate, key and rule: connections and TLS sessions are never shared between two.
+	// ID changes with certificate and key: connections and TLS sessions are never shared between two.
 	ID string
 	// Number is what users call it, Rule the host pattern it is configured for, with its port: *.bank.test:443.
 	Number int64

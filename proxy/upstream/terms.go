@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -43,11 +44,12 @@ func isAddress(host string) bool {
 	return err == nil
 }
 
-// identityKey tells identities apart.
+// identityKey tells identities apart, and what is told of them: a connection tells the rule and the note that hold.
 func (t *terms) identityKey() string {
 	switch {
 	case len(t.identities) == 1 && !t.chosen:
-		return t.identities[0].ID
+		id := &t.identities[0]
+		return id.ID + "\x00" + id.Rule + "\x00" + id.Note
 	case len(t.identities) == 0 && !t.chosen:
 		return ""
 	}
@@ -56,8 +58,8 @@ func (t *terms) identityKey() string {
 		b.WriteString("chosen\x00")
 	}
 	for i := range t.identities {
-		b.WriteString(t.identities[i].ID)
-		b.WriteByte(0)
+		id := &t.identities[i]
+		fmt.Fprintf(&b, "%q %q %d %q\n", id.ID, id.Rule, id.Specificity, id.Note)
 	}
 	return b.String()
 }
