@@ -64,4 +64,14 @@ type Policy struct {
 	// Renegotiation is what a server up to TLS 1.2 may ask for after the handshake. The zero value means never, but once
 	// where a client certificate is configured.
 	Renegotiation tls.RenegotiationSupport
+	// NoRenegotiation means never, also where a client certificate is configured.
+	NoRenegotiation bool
+}
+
+// renegotiation is what a server may ask for, to which there are client certificates to show or not.
+func (p *Policy) renegotiation(certificates bool) tls.RenegotiationSupport {
+	if p.Renegotiation == tls.RenegotiateNever && certificates && !p.NoRenegotiation {
+		return tls.RenegotiateOnceAsClient // servers ask so that want a certificate for some paths only
+	}
+	return p.Renegotiation
 }

@@ -163,3 +163,21 @@ func TestTLSToProxy(t *testing.T) {
 		}
 	}
 }
+
+func TestRenegotiation(t *testing.T) {
+	for _, c := range []struct {
+		policy       Policy
+		certificates bool
+		want         tls.RenegotiationSupport
+	}{
+		{Policy{}, false, tls.RenegotiateNever},
+		{Policy{}, true, tls.RenegotiateOnceAsClient},
+		{Policy{NoRenegotiation: true}, true, tls.RenegotiateNever},
+		{Policy{Renegotiation: tls.RenegotiateFreelyAsClient}, true, tls.RenegotiateFreelyAsClient},
+		{Policy{Renegotiation: tls.RenegotiateOnceAsClient}, false, tls.RenegotiateOnceAsClient},
+	} {
+		if got := c.policy.renegotiation(c.certificates); got != c.want {
+			t.Errorf("%+v, certificates %v: got %v, want %v", c.policy, c.certificates, got, c.want)
+		}
+	}
+}

@@ -116,7 +116,7 @@ func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, m *memor
 		NextProtos:         h.protos,
 		MinVersion:         policy.Min,
 		MaxVersion:         policy.Max,
-		Renegotiation:      policy.Renegotiation,
+		Renegotiation:      policy.renegotiation(len(h.terms.identities) > 0),
 		InsecureSkipVerify: true, // VerifyConnection does it, so that what would have failed is known
 		// It is called before a client certificate is asked for: one is shown only to a server that is who it should be.
 		VerifyConnection: func(cs tls.ConnectionState) error {
@@ -136,9 +136,6 @@ func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, m *memor
 	}
 	if len(policy.Ciphers) > 0 {
 		cfg.CipherSuites = policy.Ciphers
-	}
-	if policy.Renegotiation == tls.RenegotiateNever && len(h.terms.identities) > 0 {
-		cfg.Renegotiation = tls.RenegotiateOnceAsClient // servers ask so that want a certificate for some paths only
 	}
 	if m != nil {
 		cfg.ClientSessionCache = m.sessions
