@@ -2,6 +2,7 @@ package webui
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -39,19 +40,12 @@ type ClientCertificate struct {
 	Key         string                `json:"key"`
 	Warnings    []Warning             `json:"warnings"`
 	// Problem is why it cannot be used at all, Hint what to do.
-	Problem       string       `json:"problem"`
-	Hint          string       `json:"hint"`
-	ExpiresInDays *int         `json:"expiresInDays"`
-	LastAccepted  *Presentment `json:"lastAccepted"`
-	LastRejected  *Presentment `json:"lastRejected"`
-}
-
-// Presentment is when a certificate was shown last, and to whom.
-type Presentment struct {
-	Exchange int64     `json:"exchange"`
-	Time     time.Time `json:"time"`
-	Host     string    `json:"host"`
-	Alert    string    `json:"alert,omitempty"`
+	Problem       string `json:"problem"`
+	Hint          string `json:"hint"`
+	ExpiresInDays *int   `json:"expiresInDays"`
+	// LastAccepted and LastRejected are what became of it last.
+	LastAccepted *capture.CertificateUse `json:"lastAccepted"`
+	LastRejected *capture.CertificateUse `json:"lastRejected"`
 }
 
 // ClientCertificateInput is a client certificate as it comes in. What is nil stays as it is.
@@ -242,7 +236,11 @@ func (s *Server) removeSecret(w http.ResponseWriter, r *request) error {
 	if s.cfg.Secrets == nil {
 		return errNoSecrets
 	}
-	if err := s.cfg.Secrets.Remove(r.vars["name"]); err != nil {
+	err := s.cfg.Secrets.Remove(r.vars["name"])
+	if errors.Is(err, ErrNoItem) {
+		return problem{Status: http.StatusNotFound, Detail: "no secret has this name, or it has been removed"}
+	}
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

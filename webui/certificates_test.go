@@ -3,7 +3,6 @@ package webui
 import (
 	"context"
 	"encoding/base64"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -83,7 +82,7 @@ func (f *fakeSecrets) Set(name string, _ []byte) error {
 func (f *fakeSecrets) Remove(name string) error {
 	i := slices.IndexFunc(f.list, func(s Secret) bool { return s.Name == name })
 	if i < 0 {
-		return problem{Status: http.StatusNotFound, Detail: "no secret has this name"}
+		return ErrNoItem
 	}
 	f.list = slices.Delete(f.list, i, i+1)
 	return nil
@@ -107,7 +106,7 @@ func withCertificates(c *Config) {
 			days := 12
 			return ClientCertificate{ID: id, Enabled: in.Enabled == nil || *in.Enabled, Host: *in.Host, For: "origin", Certificate: &cert, Chain: []capture.Certificate{cert}, Key: "RSA 2048",
 				Warnings: []Warning{{Code: "expires-soon", Message: "it expires"}}, ExpiresInDays: &days,
-				LastRejected: &Presentment{Exchange: 1, Time: time.Unix(1, 0).UTC(), Host: "a.test:443", Alert: "unknown_ca"}}, nil
+				LastRejected: &capture.CertificateUse{Exchange: 1, Time: time.Unix(1, 0).UTC(), Host: "a.test:443", Alert: "unknown_ca"}}, nil
 		},
 		id: func(c ClientCertificate) int64 { return c.ID },
 	}

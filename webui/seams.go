@@ -190,7 +190,7 @@ type Secrets interface {
 	List() []Secret
 	// Set seals a secret, in the place of one with the same name. A name that cannot be is a *Refusal.
 	Set(name string, value []byte) error
-	// Remove forgets a secret. An unknown name is a *Refusal, too.
+	// Remove forgets a secret. An unknown name is ErrNoItem.
 	Remove(name string) error
 }
 
