@@ -28,6 +28,8 @@ func (p *program) replayCommand() *cobra.Command {
 		Short: "send exchanges again",
 		Example: `  eaves replay 42
   eaves replay 42 --set method=PUT --set header:X-Debug=1 --set body=@new.json
+  eaves replay 42 --cert 2                  with another client certificate; none: without one
+  eaves replay 42 --verify off              whoever the server is
   eaves replay 42 --times 100 --concurrency 10
   eaves replay 'host:api.test method:GET' --expect 'status:2xx took<500ms' --junit replay.xml
   eaves replay 42 --diff`,
@@ -48,6 +50,8 @@ The exit status is 1 when a request failed or a result does not match --expect.`
 	}
 	f := c.Flags()
 	f.StringArrayVar(&r.set, "set", nil, "change the request: method=…, url=…, header:Name=… (empty: leave out), body=… or body=@`FILE`")
+	f.StringVar(&r.cert, "cert", "", "show the client certificate `ID`, or none")
+	f.StringVar(&r.verify, "verify", "", "`on|off`: verify the server or not, whatever is configured")
 	f.IntVar(&r.times, "times", 1, "send each `N` times")
 	f.IntVar(&r.concurrency, "concurrency", 1, "send up to `N` at once (with --keep-timing: as many as there were)")
 	f.BoolVar(&r.keepTiming, "keep-timing", false, "send with the pauses that were between the captured requests")
@@ -68,6 +72,7 @@ type replayer struct {
 	times, concurrency         int
 	keepTiming, diff, json     bool
 	expect, junit              string
+	cert, verify               string
 	changes                    changes
 	mu                         sync.Mutex // over output and results
 	results                    []result
@@ -92,7 +97,11 @@ func (r *replayer) check() error {
 		}
 	}
 	var err error
-	r.changes, err = parseChanges(r.set, r.p.in)
+	if r.changes, err = parseChanges(r.set, r.p.in); err != nil {
+		return err
+	}
+	r.changes.certificate = r.cert
+	r.changes.verify, err = onOff("--verify", r.verify)
 	return err
 }
 
@@ -264,6 +273,8 @@ type changes struct {
 	method, url string
 	headers     []capture.Field // an empty value: leave out
 	body        *[]byte
+	certificate string
+	verify      *bool
 }
 
 // parseChanges reads the values of --set.
@@ -306,6 +317,12 @@ func (c changes) overrides(ctx context.Context, api *client.Client, id int64) (m
 	}
 	if c.body != nil {
 		o["bodyBase64"] = *c.body
+	}
+	if c.certificate != "" {
+		o["certificate"] = c.certificate
+	}
+	if c.verify != nil {
+		o["verify"] = *c.verify
 	}
 	if len(c.headers) > 0 {
 		x, err := api.Exchange(ctx, id)

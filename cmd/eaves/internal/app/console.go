@@ -12,7 +12,7 @@ import (
 )
 
 // sender sends through the proxy's pipeline.
-type sender struct{ p *proxy.Proxy }
+type sender struct{ c *core }
 
 func (s sender) Send(ctx context.Context, o webui.Outgoing) (int64, error) {
 	header := o.Header
@@ -25,9 +25,16 @@ func (s sender) Send(ctx context.Context, o webui.Outgoing) (int64, error) {
 		// What the header said of the body was said of another one.
 		header = without(header, "Content-Length", "Transfer-Encoding", "Trailer")
 	}
-	return s.p.Replay(ctx, proxy.ReplayRequest{
+	choice, err := s.c.choice(&o)
+	if err != nil {
+		if o.Body != nil {
+			o.Body.Close()
+		}
+		return 0, err
+	}
+	return s.c.proxy.Replay(ctx, proxy.ReplayRequest{
 		Method: o.Method, URL: o.URL, Target: o.Target, ServerName: o.ServerName, Header: header, HTTPVersion: o.HTTPVersion,
-		Body: o.Body, Length: o.Size, Trailer: o.Trailer, ReplayOf: o.ReplayOf,
+		Body: o.Body, Length: o.Size, Trailer: o.Trailer, ReplayOf: o.ReplayOf, Choice: choice,
 	}, nil)
 }
 

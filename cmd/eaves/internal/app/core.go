@@ -25,12 +25,15 @@ import (
 	"eaves/capture/hostpattern"
 	"eaves/capture/store"
 	"eaves/certs"
+	"eaves/certs/identity"
+	"eaves/certs/tlspolicy"
+	"eaves/certs/trustanchor"
+	"eaves/certs/vault"
 	"eaves/cmd/eaves/internal/config"
 	"eaves/cmd/eaves/internal/datadir"
 	"eaves/cmd/eaves/internal/failure"
 	"eaves/cmd/eaves/internal/settings"
 	"eaves/proxy"
-	"eaves/proxy/upstream"
 	"eaves/webui"
 	"eaves/webui/apistore"
 )
@@ -52,13 +55,21 @@ type core struct {
 	recording atomic.Bool
 	rules     atomic.Pointer[[]proxy.Rule]
 
+	// What bears on TLS with servers.
+	insecure   bool // --insecure
+	vault      *vault.Vault
+	identities *identity.Registry
+	anchors    *trustanchor.Registry
+	policies   atomic.Pointer[tlspolicy.Table]
+	editing    sync.Mutex // of one who changes them through the API
+
 	mu  sync.Mutex
 	own []netip.AddrPort
 }
 
 // openCore opens what is in a data directory that is held. log takes lines for the user.
 func openCore(ctx context.Context, cfg *config.Config, dir *datadir.Dir, log func(string)) (_ *core, err error) {
-	c := &core{dir: dir}
+	c := &core{dir: dir, insecure: cfg.Insecure}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close(ctx))
@@ -70,6 +81,10 @@ func openCore(ctx context.Context, cfg *config.Config, dir *datadir.Dir, log fun
 	if c.ca, err = certs.LoadOrCreate(dir.Path()); err != nil {
 		return nil, failure.New("loading the CA", err, "")
 	}
+	if c.vault, err = vault.Open(dir.Path()); err != nil {
+		return nil, failure.New("opening the vault", err, "")
+	}
+	c.identities, c.anchors = identity.New(c.sources(), log), trustanchor.New(log)
 	if cfg.KeyLog != "" {
 		if c.keylog, err = os.OpenFile(cfg.KeyLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
 			return nil, failure.New("opening the key log", err, "")
@@ -97,6 +112,9 @@ func openCore(ctx context.Context, cfg *config.Config, dir *datadir.Dir, log fun
 		c.recording.Store(s.Recording)
 		rules := append(fixed[:len(fixed):len(fixed)], settingsRules(s.Rules)...)
 		c.rules.Store(&rules)
+		c.identities.Set(s.ClientCertificates)
+		c.anchors.Set(s.Trust)
+		c.setPolicies(s.TLSPolicies)
 	})
 	c.proxy = c.newProxy(cfg, log)
 	return c, nil
@@ -104,16 +122,14 @@ func openCore(ctx context.Context, cfg *config.Config, dir *datadir.Dir, log fun
 
 // newProxy makes the proxy.
 func (c *core) newProxy(cfg *config.Config, log func(string)) *proxy.Proxy {
-	trust := upstream.Trust{Insecure: cfg.Insecure}
-	if cfg.Insecure {
-		trust.Reason = "--insecure"
-	}
 	p := proxy.Config{
 		Recorder:    c.store,
 		Leaves:      c.ca,
 		Rules:       func() []proxy.Rule { return *c.rules.Load() },
 		Recording:   c.recording.Load,
-		Trust:       func(upstream.Server) upstream.Trust { return trust },
+		Identities:  c.identitiesFor,
+		Trust:       c.trustFor,
+		Policy:      c.policyFor,
 		Onboarding:  http.HandlerFunc(c.onboard),
 		Own:         c.ownAddresses,
 		PrivateOnly: cfg.LAN,
@@ -161,11 +177,17 @@ func (c *core) newConsole(about webui.About, hosts []string, log func(string)) {
 		Version:     ReadVersion().Module,
 		About:       about,
 		Store:       apistore.New(c.store),
-		Sender:      sender{c.proxy},
+		Sender:      sender{c},
 		Recording:   recordingSwitch{c.settings},
 		Rules:       ruleKeeper{c.settings},
 		Certificate: c.ca.PEM,
-		Log:         log,
+
+		ClientCertificates: certificateKeeper{c},
+		Trust:              trustKeeper{c},
+		TLSPolicies:        policyKeeper{c},
+		Secrets:            secretKeeper{c},
+
+		Log: log,
 	})
 }
 
@@ -180,6 +202,9 @@ func (c *core) close(ctx context.Context) error {
 	if c.keylog != nil {
 		errs = append(errs, c.keylog.Close())
 	}
+	if c.identities != nil {
+		errs = append(errs, c.identities.Close())
+	}
 	return errors.Join(append(errs, c.dir.Close())...)
 }
 
@@ -190,6 +215,11 @@ func patternRules(patterns []hostpattern.Pattern) []proxy.Rule {
 		rules = append(rules, passthrough("passthrough "+p.String(), p))
 	}
 	return rules
+}
+
+// isCopy says whether a path is that of a copy of an upload.
+func (c *core) isCopy(path string) bool {
+	return path != "" && filepath.Dir(path) == c.dir.Join(datadir.CertificatesName)
 }
 
 // passthrough is the rule that leaves the hosts of a pattern alone.

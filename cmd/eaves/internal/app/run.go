@@ -38,6 +38,9 @@ func Run(ctx context.Context, cfg *config.Config, out io.Writer, log func(string
 		return errors.Join(err, a.Stop(ctx))
 	}
 	a.banner(out, log)
+	for _, line := range a.core.certificateWarnings(time.Now()) {
+		log(line)
+	}
 	if cfg.Open {
 		if err := openBrowser(a.consoleURL() + "/?token=" + a.core.console.Ticket()); err != nil {
 			log("opening the console in a browser: " + err.Error())

@@ -54,6 +54,8 @@ type Problem struct {
 	Status int    `json:"status"`
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
+	// Hint is the next thing to do, where there is one.
+	Hint string `json:"hint"`
 	// Parameter is what in the request is wrong.
 	Parameter string `json:"parameter"`
 }
@@ -109,7 +111,7 @@ func (c *Client) Request(ctx context.Context, method, path string, query url.Val
 
 // failure is the problem as a command's failure: of usage where the asker was wrong.
 func (p *Problem) failure() error {
-	fe := &failure.Error{Err: p}
+	fe := &failure.Error{Err: p, Hint: p.Hint}
 	if p.Parameter == "filter" {
 		fe.What = "filter"
 		fe.Hint = "eaves list --help shows how filters are written"

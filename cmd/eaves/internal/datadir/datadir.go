@@ -31,6 +31,8 @@ const (
 	runName      = "run.json"
 	SettingsName = "settings.json"
 	ConfigName   = "eaves.yaml"
+	// CertificatesName is the directory that keeps copies of uploaded certificates and keys.
+	CertificatesName = "certificates"
 )
 
 // Run is what a running eaves says of itself, in run.json and in the ready file.
@@ -242,7 +244,7 @@ func isOurs(dir string) (bool, error) {
 	for _, e := range entries {
 		name := strings.TrimPrefix(e.Name(), ".")
 		switch {
-		case name == lockName, name == ConfigName, name == "bodies",
+		case name == lockName, name == ConfigName, name == "bodies", name == CertificatesName,
 			strings.HasPrefix(name, runName), strings.HasPrefix(name, SettingsName),
 			strings.HasPrefix(name, "vault."), strings.HasPrefix(name, "ca."), strings.HasPrefix(name, "eaves.db"):
 		default:

@@ -1,0 +1,121 @@
+package app
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"eaves/certs/mistake"
+	"eaves/cmd/eaves/internal/datadir"
+	"eaves/cmd/eaves/internal/settings"
+	"eaves/webui"
+)
+
+// draft is what has been put beside the settings for a change of them, which is taken away again if the change does not
+// come about: copies of uploaded files, and secrets.
+type draft struct {
+	c       *core
+	files   []string
+	secrets []string
+}
+
+// upload keeps a copy of an uploaded file, and returns its path.
+func (d *draft) upload(b []byte, ending string) (string, error) {
+	dir := d.c.dir.Join(datadir.CertificatesName)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("keeping the upload: %w", err)
+	}
+	name, err := random()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name+ending)
+	if err := datadir.Replace(path, b); err != nil {
+		return "", fmt.Errorf("keeping the upload: %w", err)
+	}
+	d.files = append(d.files, path)
+	return path, nil
+}
+
+// sealed begins the names of the secrets that are sealed for a client certificate.
+const sealed = "client-certificate-"
+
+// seal puts a secret into the vault, and returns a reference to it.
+func (d *draft) seal(secret string) (string, error) {
+	name, err := random()
+	if err != nil {
+		return "", err
+	}
+	name = sealed + name
+	if err := d.c.vault.Set(name, []byte(secret)); err != nil {
+		return "", fmt.Errorf("sealing the secret: %w", err)
+	}
+	d.secrets = append(d.secrets, name)
+	return "vault:" + name, nil
+}
+
+func random() (string, error) {
+	b := make([]byte, 6)
+	if _, err := rand.Read(b); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(b), nil
+}
+
+// drop takes everything away again.
+func (d *draft) drop() {
+	for _, f := range d.files {
+		_ = os.Remove(f)
+	}
+	for _, s := range d.secrets {
+		_ = d.c.vault.Remove(s)
+	}
+}
+
+// forget takes away what an entry no longer refers to: files that are copies, secrets that were sealed for it.
+func (c *core) forget(before, after []string) {
+	copies := c.dir.Join(datadir.CertificatesName) + string(filepath.Separator)
+	kept := make(map[string]bool)
+	for _, a := range after {
+		kept[a] = true
+	}
+	for _, b := range before {
+		name, isSecret := strings.CutPrefix(b, "vault:"+sealed)
+		switch {
+		case kept[b] || b == "":
+		case strings.HasPrefix(b, copies):
+			_ = os.Remove(b)
+		case isSecret:
+			_ = c.vault.Remove(sealed + name)
+		}
+	}
+}
+
+// refusal says a mistake as the API does. renamed are fields that came under another name.
+func refusal(err error, renamed map[string]string) error {
+	var m *mistake.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &m):
+		field := m.Field
+		if r, ok := renamed[field]; ok {
+			field = r
+		}
+		return &webui.Refusal{Parameter: field, Detail: m.What, Hint: m.Next}
+	case errors.Is(err, settings.ErrInvalid):
+		return &webui.Refusal{Detail: err.Error()}
+	}
+	return err
+}
+
+// assign sets what is given.
+func assign[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}

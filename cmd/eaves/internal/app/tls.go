@@ -1,0 +1,140 @@
+package app
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+
+	"eaves/capture"
+	"eaves/certs/identity"
+	"eaves/certs/keyfile"
+	"eaves/certs/tlspolicy"
+	"eaves/proxy/upstream"
+	"eaves/webui"
+)
+
+// sources is where passphrases come from.
+func (c *core) sources() identity.Sources { return identity.Sources{Secrets: c.vault} }
+
+// identitiesFor are the client certificates that may be shown to a server.
+func (c *core) identitiesFor(s upstream.Server) []upstream.Identity {
+	matching := c.identities.Matching(s.Host, s.Port, s.Proxy)
+	if len(matching) == 0 {
+		return nil
+	}
+	all := make([]upstream.Identity, len(matching))
+	for i := range matching {
+		all[i] = toUpstream(&matching[i])
+	}
+	return all
+}
+
+func toUpstream(i *identity.Identity) upstream.Identity {
+	return upstream.Identity{ID: i.ID, Number: i.Number, Rule: i.Rule, Specificity: i.Specificity, Certificate: i.Certificate, Note: i.Note}
+}
+
+// trustFor says by whom a server may be signed, and whether it is verified at all. A policy that speaks of verification
+// beats --insecure, since it speaks of fewer hosts.
+func (c *core) trustFor(s upstream.Server) upstream.Trust {
+	added := c.anchors.For(s.Host, s.Port)
+	t := upstream.Trust{ID: added.ID, Roots: added.Roots}
+	policy := c.policies.Load().For(s.Host, s.Port)
+	switch {
+	case policy != nil && policy.Entry.Verify != nil:
+		if !*policy.Entry.Verify {
+			t.Insecure, t.Reason = true, "the TLS policy for "+policy.Entry.Host
+		}
+	case c.insecure:
+		t.Insecure, t.Reason = true, "--insecure"
+	}
+	if t.Insecure {
+		t.ID += "insecure: " + t.Reason
+	}
+	return t
+}
+
+// policyFor says how TLS is spoken with a server.
+func (c *core) policyFor(s upstream.Server) upstream.Policy {
+	p := c.policies.Load().For(s.Host, s.Port)
+	if p == nil {
+		return upstream.Policy{}
+	}
+	return upstream.Policy{ID: p.ID, Rule: p.Entry.Host, Min: p.Min, Max: p.Max, Ciphers: p.Ciphers, ALPN: p.Entry.ALPN, ServerName: p.Entry.ServerName,
+		Renegotiation: p.Renegotiation, NoRenegotiation: p.Entry.Renegotiation == tlspolicy.Never}
+}
+
+// choice is what a request to send says of client certificate and verification.
+func (c *core) choice(o *webui.Outgoing) (upstream.Choice, error) {
+	choice := upstream.Choice{}
+	if o.Verify != nil {
+		insecure := !*o.Verify
+		choice.Insecure = &insecure
+	}
+	switch o.Certificate {
+	case "":
+		return choice, nil
+	case "none":
+		choice.Identities = []upstream.Identity{}
+		return choice, nil
+	}
+	id, err := strconv.ParseInt(o.Certificate, 10, 64)
+	if err != nil {
+		return choice, &webui.Refusal{Parameter: "certificate", Detail: fmt.Sprintf("%q is neither the id of a client certificate nor none", o.Certificate)}
+	}
+	i, ok, err := c.identities.Get(id)
+	switch {
+	case !ok:
+		return choice, &webui.Refusal{Parameter: "certificate", Detail: fmt.Sprintf("there is no client certificate %d", id), Hint: "eaves cert list"}
+	case err != nil:
+		return choice, &webui.Refusal{Parameter: "certificate", Detail: fmt.Sprintf("client certificate %d cannot be used: %v", id, err), Hint: fmt.Sprintf("eaves cert show %d", id)}
+	}
+	choice.Identities = []upstream.Identity{toUpstream(&i)}
+	return choice, nil
+}
+
+// setPolicies puts policies in force.
+func (c *core) setPolicies(entries []tlspolicy.Entry) { c.policies.Store(tlspolicy.NewTable(entries)) }
+
+// certificateWarnings say which client certificates expired, will soon, or cannot be used: a line each.
+func (c *core) certificateWarnings(now time.Time) []string {
+	var lines []string
+	for _, s := range c.identities.States() {
+		name := fmt.Sprintf("warning: client certificate %d for %s: ", s.Entry.ID, s.Entry.Rule())
+		switch {
+		case !s.Entry.Enabled:
+		case s.Loaded == nil && s.Err != nil:
+			lines = append(lines, name+"cannot be used: "+s.Err.Error())
+		case s.Loaded != nil:
+			for _, w := range s.Loaded.Warnings(now) {
+				if w.Code == keyfile.Expired || w.Code == keyfile.ExpiresSoon || w.Code == keyfile.NotYetValid {
+					lines = append(lines, name+w.Message)
+				}
+			}
+		}
+	}
+	return lines
+}
+
+// describe says what a certificate is.
+func describe(c *x509.Certificate) capture.Certificate {
+	sum := sha256.Sum256(c.Raw)
+	names := c.DNSNames
+	if names == nil {
+		names = []string{}
+	}
+	return capture.Certificate{
+		Subject: c.Subject.String(), Issuer: c.Issuer.String(), Serial: c.SerialNumber.Text(16),
+		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), DNSNames: names, SHA256: hex.EncodeToString(sum[:]),
+	}
+}
+
+func describeAll(list []*x509.Certificate) []capture.Certificate {
+	all := make([]capture.Certificate, len(list))
+	for i, c := range list {
+		all[i] = describe(c)
+	}
+	return all
+}
