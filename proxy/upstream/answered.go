@@ -22,7 +22,7 @@ func (l *link) answered(r *Receipt, resp *Response) {
 	switch {
 	case resp.Status == 407 || resp.Fields.Has("X-Squid-Error"):
 		kind, status = inBetween, resp.Status
-	case resp.Status == 401 || resp.Status == 403:
+	case resp.Status == 401 || resp.Status == 403 || resp.Status == 413:
 		status = resp.Status
 	}
 	told := s.became(kind, status)

@@ -146,10 +146,14 @@ func (a *authentication) add() string {
 
 // toAdd is a sentence with that command.
 func (a *authentication) toAdd() string {
-	if add := a.add(); add != "" {
-		return " To add one: " + add
+	add := a.add()
+	switch {
+	case add == "":
+		return ""
+	case a.terms.server.Port != 443:
+		return " To add one: " + add + " (a rule without a port is for port 443 only)."
 	}
-	return ""
+	return " To add one: " + add
 }
 
 // explanation is what happened in plain words.
@@ -177,6 +181,8 @@ func (a *authentication) explanation(o outcome) string {
 
 func (a *authentication) notAsked(o outcome) string {
 	switch {
+	case o.kind == alerted && o.alert == alertNoRenegotiation && len(a.terms.identities) > 0:
+		return fmt.Sprintf("The server wanted to renegotiate TLS after the request, most likely to ask for a client certificate. That was not let happen, so %s was not sent.", who(&a.terms.identities[0]))
 	case o.kind == alerted && o.alert == alertNoRenegotiation:
 		return fmt.Sprintf("The server wanted to renegotiate TLS after the request, most likely to ask for a client certificate; %s.%s", a.none(), a.toAdd())
 	case !a.settled && o.resumed:
@@ -189,6 +195,9 @@ func (a *authentication) notAsked(o outcome) string {
 	s := fmt.Sprintf("The server never asked for a client certificate, so %s was not sent", who(&a.terms.identities[0]))
 	if o.status == 401 || o.status == 403 {
 		s += fmt.Sprintf(", and it answered %d", o.status)
+	}
+	if o.status == 413 {
+		return s + ", and it answered 413. Servers that ask after the request's head, as Apache and IIS do for some paths, must hold the body back meanwhile, and refuse a large one. It gets through when the client waits with it (Expect: 100-continue), or after a small request on the same connection."
 	}
 	s += ". It may want one on another name, port or path, or its TLS ends at something before it, such as a load balancer."
 	switch o.again {
@@ -292,8 +301,14 @@ func (a *authentication) cause(alert uint8) string {
 	if len(words) > 0 {
 		return strings.Join(words, "; ")
 	}
+	right := fmt.Sprintf("dates, usage and issuer (%s) are right", issuer(top))
 	if len(a.cas) == 0 {
-		return fmt.Sprintf("the server does not say why; dates and usage are right, its issuer is %s", issuer(top))
+		right = fmt.Sprintf("dates and usage are right, its issuer is %s", issuer(top))
 	}
-	return fmt.Sprintf("the server does not say why; dates, usage and issuer (%s) are right", issuer(top))
+	perhaps := "it may be revoked there"
+	if n := len(certs) - 1; n > 0 {
+		// Those below the root; nginx follows one unless it is told otherwise.
+		perhaps += fmt.Sprintf(", or its chain be longer than the server follows (%d CA certificates were sent with it; in nginx ssl_verify_depth)", n)
+	}
+	return fmt.Sprintf("the server does not say why; %s; %s", right, perhaps)
 }
