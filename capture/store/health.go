@@ -116,10 +116,16 @@ func (h *health) lose(at time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.lost.n == 0 {
-		h.lost.first, h.lost.reason = at, h.now.Message
+		h.lost.first, h.lost.last, h.lost.reason = at, at, h.now.Message
 	}
 	h.lost.n++
-	h.lost.last = at
+	// They are lost in the order in which they end, which is not that in which they began.
+	if at.Before(h.lost.first) {
+		h.lost.first = at
+	}
+	if at.After(h.lost.last) {
+		h.lost.last = at
+	}
 }
 
 // recover notes that rows are written again, and returns what was lost.
