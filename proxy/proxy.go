@@ -143,18 +143,23 @@ func New(cfg Config) *Proxy {
 	}
 	p.quit, p.kill = context.WithCancel(context.Background())
 	p.stopping, p.stop = context.WithCancel(p.quit)
-	p.upstream = upstream.New(upstream.Config{
-		Identities: cfg.Identities,
-		Trust:      cfg.Trust,
-		Policy:     cfg.Policy,
-		Route:      cfg.Route,
-		KeyLog:     cfg.KeyLog,
-		Forbidden:  p.forbidden,
-		Dial:       cfg.Dial,
-	})
+	p.upstream = upstream.New(p.Upstream())
 	p.gp = p.router()
 	p.serverTLS = p.tlsConfig()
 	return p
+}
+
+// Upstream says how the proxy reaches origins, for whoever wants to know what it would do.
+func (p *Proxy) Upstream() upstream.Config {
+	return upstream.Config{
+		Identities: p.cfg.Identities,
+		Trust:      p.cfg.Trust,
+		Policy:     p.cfg.Policy,
+		Route:      p.cfg.Route,
+		KeyLog:     p.cfg.KeyLog,
+		Forbidden:  p.forbidden,
+		Dial:       p.cfg.Dial,
+	}
 }
 
 // logWriter passes what libraries log on to Config.Log.

@@ -26,7 +26,6 @@ type authentication struct {
 	terms *terms
 	// bounded says that no newer version than TLS 1.2 was offered, so that the server can ask after the request.
 	bounded bool
-	tls13   bool
 
 	mu    sync.Mutex
 	times int // how often we were asked

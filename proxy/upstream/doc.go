@@ -21,10 +21,6 @@
 // behind the verification of that server's own certificate where that is on. What is configured is always sent: whether it
 // will do is for the server to say, and the receipt says what the server may dislike and what it made of it.
 //
-// What crypto/tls cannot do, this package cannot: post-handshake authentication in TLS 1.3 (such a server is asked again
-// over TLS 1.2), the order of cipher suites and the choice of those of TLS 1.3, suites with DHE, CCM, ARIA, Camellia or a
-// pre-shared key, groups such as X448 and ffdhe2048, SSL 3.0, and to leave out a version between two.
-//
 // Certificates are verified here and not by crypto/tls, so that a host whose verification is off still has a receipt
 // that says what would have failed. Sessions are resumed within one pool key only: whatever decides who we are and
 // whom we trust is part of that key, and a session never crosses it.

@@ -24,8 +24,7 @@ const (
 // pathsInVain is how many paths have to stay forbidden over TLS 1.2 too until no further one is tried.
 const pathsInVain = 8
 
-// mayAskLate says whether an answer looks as if the server would have asked for a client certificate over TLS 1.2. Where
-// that was tried the receipt is told what came of it.
+// mayAskLate says whether an answer looks as if the server would have asked for a client certificate over TLS 1.2.
 func (h *host) mayAskLate(call *Call, s *secured, resp *Response) bool {
 	if resp.Status != 403 || s == nil || s.base.Version != tls.VersionName(tls.VersionTLS13) || len(h.terms.identities) == 0 {
 		return false
@@ -34,14 +33,8 @@ func (h *host) mayAskLate(call *Call, s *secured, resp *Response) bool {
 		return false
 	}
 	h.mu.Lock()
-	known, tried := h.inVain[path(call)], len(h.inVain)
-	late := h.late
-	h.mu.Unlock()
-	if known != againNot {
-		told := s.triedLate(known)
-		call.Receipt.update(func(f *Facts) { f.TLS = told })
-	}
-	return !late && tried < pathsInVain && known == againNot
+	defer h.mu.Unlock()
+	return !h.late && len(h.inVain) < pathsInVain && !h.inVain[path(call)]
 }
 
 func path(call *Call) string {
@@ -94,9 +87,9 @@ func (h *host) lateInVain(ctx context.Context, call *Call, first *secured, why a
 	}
 	h.mu.Lock()
 	if h.inVain == nil {
-		h.inVain = make(map[string]again)
+		h.inVain = make(map[string]bool)
 	}
-	h.inVain[path(call)] = why
+	h.inVain[path(call)] = true
 	h.mu.Unlock()
 	told := first.triedLate(why)
 	call.Receipt.update(func(f *Facts) { f.TLS = told })

@@ -51,9 +51,6 @@ func TestAskedOverTLS12Only(t *testing.T) {
 		if resp, _ := mustDo(t, c, post); resp.Status != 403 || asked.Load() != 1 {
 			t.Errorf("a POST got %d, and was sent %d times", resp.Status, asked.Load())
 		}
-		if cc := post.Receipt.Snapshot().TLS.ClientCertificate; !strings.Contains(cc.Explanation, "eaves tls set l.localhost --max 1.2") {
-			t.Errorf("got %+v", cc)
-		}
 		get := call("GET", "/secure?x")
 		if resp, body := mustDo(t, c, get); resp.Status != 200 || body != "HTTP/1.1 1" {
 			t.Errorf("got %d %q", resp.Status, body)
@@ -79,7 +76,7 @@ func TestForbiddenAllTheSame(t *testing.T) {
 	for _, only13 := range []bool{false, true} {
 		var asked atomic.Int32
 		cfg := &tls.Config{Certificates: []tls.Certificate{chainOf(issue(t, root, leafFor("l.localhost")))}}
-		words := "it did not ask either"
+		words := "did not ask there either"
 		each := int32(2)
 		if only13 {
 			cfg.MinVersion, words, each = tls.VersionTLS13, "which it does not speak", 1
@@ -102,7 +99,7 @@ func TestForbiddenAllTheSame(t *testing.T) {
 			if n := asked.Load() - before; n != want || resp.Status != 403 || f.TLS.Version != "TLS 1.3" {
 				t.Errorf("%s: got %d over %s, asked %d times, want %d", target, resp.Status, f.TLS.Version, n, want)
 			}
-			if cc := f.TLS.ClientCertificate; cc.Verdict != "not-requested" || !strings.Contains(cc.Explanation, words) {
+			if cc := f.TLS.ClientCertificate; cc.Verdict != "not-requested" || (i != 1) != strings.Contains(cc.Explanation, words) {
 				t.Errorf("%s: got %+v", target, cc)
 			}
 		}

@@ -55,9 +55,9 @@ type host struct {
 	memory  *memory // of TLS
 	touched time.Time
 	closed  bool
-	late    bool             // the server asks for a client certificate after the request
-	inVain  map[string]again // paths that are forbidden all the same
-	signs   bool             // a proxy: it has put Via into answers
+	late    bool            // the server asks for a client certificate after the request
+	inVain  map[string]bool // paths that are forbidden all the same
+	signs   bool            // a proxy: it has put Via into answers
 }
 
 // flight is an attempt to connect that may end in HTTP/2, on which others wait instead of making their own. It lasts until

@@ -38,7 +38,12 @@ type Receipt struct {
 	mu    sync.Mutex
 	facts Facts
 	begun bool
+	watch func(Facts)
 }
+
+// Watched returns a receipt that tells of each step when it has been taken. watch is called in their order, one call at a
+// time, and keeps the call waiting: it is to be quick, and must not use the receipt.
+func Watched(watch func(Facts)) *Receipt { return &Receipt{watch: watch} }
 
 // Snapshot returns what is known now.
 func (r *Receipt) Snapshot() Facts {
@@ -60,6 +65,9 @@ func (r *Receipt) update(f func(*Facts)) {
 		r.begun, r.facts.Timings = true, capture.NoTimings()
 	}
 	f(&r.facts)
+	if r.watch != nil {
+		r.watch(r.facts)
+	}
 }
 
 // arrived notes when the answer's head came to a request that was begun, and sent to its end, at those times.

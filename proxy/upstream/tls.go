@@ -151,7 +151,6 @@ func (c *Client) handshake(ctx context.Context, h *hello, raw net.Conn, m *memor
 	h.state = conn.ConnectionState()
 	s := &secured{Conn: conn, where: h.where, auth: h.auth, memory: m, base: h.base(), made: make(map[outcome]*capture.TLS, 2)}
 	s.outcome = outcome{kind: ready, resumed: h.state.DidResume}
-	h.auth.tls13 = h.state.Version == tls.VersionTLS13
 	h.auth.finish(h.state.DidResume, m)
 	s.times = h.auth.times
 	return s, s.receipt(), nil

@@ -202,13 +202,9 @@ func (a *authentication) notAsked(o outcome) string {
 	s += ". It may want one on another name, port or path, or its TLS ends at something before it, such as a load balancer."
 	switch o.again {
 	case againSilent:
-		s += " Over TLS 1.2, where servers can ask after the request, it did not ask either."
+		s += " The request was sent again over TLS 1.2, where servers can ask after the request: it did not ask there either."
 	case againUnspoken:
 		s += " If it asks after the request only, that works up to TLS 1.2 here, which it does not speak."
-	case againNot:
-		if o.status == 403 && a.tls13 {
-			s += fmt.Sprintf(" If it asks after the request only, that works up to TLS 1.2: eaves tls set %s --max 1.2", a.terms.server.rule())
-		}
 	}
 	return s
 }
