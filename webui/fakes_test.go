@@ -370,7 +370,7 @@ func newLab(t *testing.T, change ...func(*Config)) *lab {
 	l := &lab{t: t, store: newFakeStore(), sender: &fakeSender{}, rules: &fakeRules{}, logged: &strings.Builder{}}
 	var mu sync.Mutex
 	cfg := Config{
-		Token: testToken, Version: "1.2.3", Store: l.store, Sender: l.sender, Rules: l.rules, Recording: &fakeRecording{on: true},
+		Token: testToken, Version: "1.2.3", Store: l.store, Sender: l.sender, Rules: l.rules, Recording: &fakeRecording{on: true}, Diagnostician: fakeDiagnostician{}, Inventory: fakeInventory{},
 		About:       About{Proxy: "127.0.0.1:8484", Console: "http://127.0.0.1:8485", CA: "/data/ca.pem", Data: "/data"},
 		Certificate: func() []byte { return []byte("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n") },
 		Assets:      fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>eaves</title>")}, "app.js": {Data: []byte("'use strict'")}, "a/b.css": {Data: []byte("p{}")}},
@@ -501,4 +501,41 @@ func mustFilter(t *testing.T, text string) *filter.Filter {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// fakeDiagnostician knows that ftp leads nowhere.
+type fakeDiagnostician struct{}
+
+func (fakeDiagnostician) Explain(_ context.Context, q Question) (*capture.Explanation, error) {
+	if strings.HasPrefix(q.URL, "ftp:") {
+		return nil, &Refusal{Parameter: "url", Detail: "ftp leads nowhere", Hint: "use https"}
+	}
+	return &capture.Explanation{
+		URL: q.URL, Why: []string{"Nothing says otherwise."},
+		Route:             &capture.Route{Source: "direct", Hops: []capture.Hop{{Kind: "origin", Address: "a.test:443", DNS: -1, Connect: -1}}},
+		ClientCertificate: capture.CertificateRule{Candidates: []capture.Candidate{{ID: 1, Rule: "*", Subject: "CN=a", Reason: "switched off"}}},
+		Trust:             capture.TrustRule{Roots: "system + 1 added", Added: []capture.Anchor{{ID: 1, Subject: "CN=ca"}}},
+		TLS:               capture.TLSRule{Ciphers: []string{}, ALPN: []string{"h2"}},
+	}, nil
+}
+
+func (d fakeDiagnostician) Examine(ctx context.Context, q Question, emit func(capture.DoctorStage)) error {
+	if _, err := d.Explain(ctx, q); err != nil {
+		return err
+	}
+	emit(capture.DoctorStage{Stage: capture.DoctorDNS, Title: "Looking up", Status: capture.DoctorOK, Facts: []capture.Fact{{Name: "address", Value: "127.0.0.1"}}})
+	emit(capture.DoctorStage{Stage: capture.DoctorResult, Title: "Result", Status: capture.DoctorFailed, Time: -1, Facts: []capture.Fact{}, Message: "no", Hint: "try"})
+	return nil
+}
+
+// fakeInventory knows one certificate that was seen and one that was not.
+type fakeInventory struct{}
+
+func (fakeInventory) Inventory(context.Context) ([]InventoryItem, error) {
+	c := capture.Certificate{Subject: "CN=a", Issuer: "CN=b", Serial: "1", SHA256: "ab"}
+	return []InventoryItem{
+		{Kind: "client", Certificate: c, UsedBy: []string{"client certificate 1 for a.test:443"}, Warnings: []Warning{{"expired", "it has expired"}},
+			Seen: &Sighting{Host: "a.test", Exchange: 1, Time: time.Unix(1, 0).UTC()}, LastAccepted: &capture.CertificateUse{Exchange: 1, Time: time.Unix(1, 0).UTC(), Host: "a.test:443"}},
+		{Kind: "ca", Certificate: c, UsedBy: []string{}, Warnings: []Warning{}},
+	}, nil
 }

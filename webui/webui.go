@@ -74,6 +74,10 @@ type Config struct {
 	Trust              Collection[TrustAnchor, TrustAnchorInput]
 	TLSPolicies        Collection[TLSPolicy, TLSPolicyInput]
 	Secrets            Secrets
+	// Diagnostician answers explain and doctor. Without one, they are refused.
+	Diagnostician Diagnostician
+	// Inventory knows the certificates that are configured or were seen. Without one, there are none.
+	Inventory Inventory
 	// Certificate gives the interception CA's certificate as PEM. Without it, there is none to have.
 	Certificate func() []byte
 	// Assets are the console's files; nil means those built into the program.

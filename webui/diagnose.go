@@ -1,0 +1,93 @@
+package webui
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+
+	"eaves/capture"
+)
+
+// Diagnostician says what would be done for a URL, and what really happens on the way there.
+type Diagnostician interface {
+	// Explain connects to nobody. A *Refusal is the asker's.
+	Explain(ctx context.Context, q Question) (*capture.Explanation, error)
+	// Examine connects, and tells each stage when it has been passed. A *Refusal is the asker's, and comes before any stage.
+	Examine(ctx context.Context, q Question, emit func(capture.DoctorStage)) error
+}
+
+// Question is what is to be explained or examined. Certificate, Via and Verify are as for a replay: what this one question
+// does otherwise than the configuration says.
+type Question struct {
+	URL         string `json:"url"`
+	Certificate string `json:"certificate"`
+	Via         string `json:"via"`
+	Verify      *bool  `json:"verify"`
+}
+
+var errNoDiagnosis = problem{Status: http.StatusServiceUnavailable, Detail: "this eaves only reads: it has no way to an origin"}
+
+// diagnostician is who can be asked about the question, if it can be asked.
+func (s *Server) diagnostician(q Question) (Diagnostician, error) {
+	switch {
+	case s.cfg.Diagnostician == nil:
+		return nil, errNoDiagnosis
+	case q.URL == "":
+		return nil, bad("url", "which URL? Give one such as https://example.com/")
+	case len(q.URL) > maxFilter:
+		return nil, bad("url", "the URL is too long")
+	}
+	return s.cfg.Diagnostician, nil
+}
+
+func (s *Server) explain(w http.ResponseWriter, r *request) error {
+	values := r.URL.Query()
+	q := Question{URL: values.Get("url"), Certificate: values.Get("certificate"), Via: values.Get("via")}
+	if values.Has("verify") {
+		verify, err := boolean(values, "verify")
+		if err != nil {
+			return err
+		}
+		q.Verify = &verify
+	}
+	d, err := s.diagnostician(q)
+	if err != nil {
+		return err
+	}
+	x, err := d.Explain(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, r, http.StatusOK, x)
+}
+
+// doctor answers with a line of JSON for each stage, as it is passed.
+func (s *Server) doctor(w http.ResponseWriter, r *request) error {
+	var q Question
+	if err := readJSON(w, r, maxJSON, false, &q); err != nil {
+		return err
+	}
+	d, err := s.diagnostician(q)
+	if err != nil {
+		return err
+	}
+	control := http.NewResponseController(w)
+	var begin sync.Once
+	head := func() {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		w.WriteHeader(http.StatusOK)
+	}
+	// Who has gone does not read on; the examination ends with the request's context.
+	lines := json.NewEncoder(w)
+	err = d.Examine(r.Context(), q, func(stage capture.DoctorStage) {
+		begin.Do(head)
+		_ = lines.Encode(stage)
+		_ = control.Flush()
+	})
+	if err != nil {
+		return err
+	}
+	begin.Do(head)
+	return nil
+}
