@@ -182,6 +182,9 @@ func (c *core) newConsole(about webui.About, hosts []string, log func(string)) {
 		Rules:       ruleKeeper{c.settings},
 		Certificate: c.ca.PEM,
 
+		Diagnostician: diagnostician{c},
+		Inventory:     inventory{c},
+
 		ClientCertificates: certificateKeeper{c},
 		Trust:              trustKeeper{c},
 		TLSPolicies:        policyKeeper{c},

@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"strings"
+
+	"eaves/capture"
+	"eaves/capture/hostpattern"
+	"eaves/certs/identity"
+	"eaves/proxy/diagnose"
+	"eaves/proxy/upstream"
+	"eaves/webui"
+)
+
+// diagnostician asks what the proxy would do, and does it apart from the traffic.
+type diagnostician struct{ c *core }
+
+// question reads what is asked, as for a request to send.
+func (d diagnostician) question(q webui.Question) (t diagnose.Target, choice upstream.Choice, err error) {
+	if t, err = diagnose.ParseTarget(q.URL); err != nil {
+		return t, choice, &webui.Refusal{Parameter: "url", Detail: err.Error(), Hint: "give a URL such as https://api.example.com/"}
+	}
+	choice, err = d.c.choice(&webui.Outgoing{URL: t.URL, Certificate: q.Certificate, Verify: q.Verify})
+	return t, choice, err
+}
+
+func (d diagnostician) config() diagnose.Config {
+	return diagnose.Config{Upstream: d.c.proxy.Upstream(), Certificates: d.certificates, Anchors: d.anchors}
+}
+
+// Explain says what would be done. A route that cannot be found is the answer to the question, not a failure of ours.
+func (d diagnostician) Explain(ctx context.Context, q webui.Question) (*capture.Explanation, error) {
+	t, choice, err := d.question(q)
+	if err != nil {
+		return nil, err
+	}
+	x, err := diagnose.Explain(ctx, d.config(), t, choice)
+	if err != nil {
+		return nil, &webui.Refusal{Parameter: "url", Detail: err.Error(), Hint: "eaves route list"}
+	}
+	return x, nil
+}
+
+// Examine connects and tells the stages.
+func (d diagnostician) Examine(ctx context.Context, q webui.Question, emit func(capture.DoctorStage)) error {
+	t, choice, err := d.question(q)
+	if err != nil {
+		return err
+	}
+	diagnose.Examine(ctx, d.config(), t, choice, emit)
+	return nil
+}
+
+// certificates are all client certificates that are configured.
+func (d diagnostician) certificates() []diagnose.Certificate {
+	var all []diagnose.Certificate
+	for _, s := range d.c.identities.States() {
+		p, err := hostpattern.Parse(s.Entry.Host)
+		if err != nil {
+			continue // an entry in the settings has been checked
+		}
+		c := diagnose.Certificate{ID: s.Entry.ID, Pattern: p, Enabled: s.Entry.Enabled, Proxy: s.Entry.For == identity.ForProxy}
+		switch {
+		case s.Loaded != nil:
+			c.Subject = s.Loaded.Chain[0].Subject.String()
+		case s.Err != nil:
+			c.Problem = s.Err.Error()
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// anchors are the CAs that were added for a server.
+func (d diagnostician) anchors(server upstream.Server) []capture.Anchor {
+	var all []capture.Anchor
+	for _, s := range d.c.anchors.States() {
+		if !s.Entry.Enabled || len(s.Certificates) == 0 {
+			continue
+		}
+		if p, err := hostpattern.Parse(s.Entry.Host); s.Entry.Host != "" && (err != nil || !p.Match(server.Host, server.Port)) {
+			continue
+		}
+		subjects := make([]string, len(s.Certificates))
+		for i, c := range s.Certificates {
+			subjects[i] = c.Subject.String()
+		}
+		all = append(all, capture.Anchor{ID: s.Entry.ID, Subject: strings.Join(subjects, "; "), Host: s.Entry.Host})
+	}
+	return all
+}
