@@ -212,6 +212,9 @@ func reason(err error) string {
 // explain says an error of the readers as a mistake in the field that it is about.
 func explain(field string, err error) error {
 	m := &mistake.Error{Field: field, What: err.Error(), Err: err}
+	if h := (interface{ Hint() string })(nil); errors.As(err, &h) {
+		m.Next = h.Hint()
+	}
 	var k *keyfile.Error
 	if errors.As(err, &k) {
 		m.What, m.Next = k.What, k.Hint

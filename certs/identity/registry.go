@@ -15,14 +15,15 @@ import (
 	"eaves/certs/mistake"
 )
 
-// Identity is a client certificate that may be shown now.
+// Identity is a client certificate that is for a server.
 type Identity struct {
+	// Loaded is nil where it cannot be used.
 	*Loaded
 	// Number is its entry, Rule the pattern with its port, Specificity how much that says about a host.
 	Number      int64
 	Rule        string
 	Specificity int
-	// Note says that its files have changed and cannot be used, so that this is the one before.
+	// Note says why it cannot be used, or that its files have changed and cannot be used so that this is the one before.
 	Note string
 }
 
@@ -44,8 +45,8 @@ func (s State) Note() string {
 	return keptNote(reread.State[*Loaded]{Value: s.Loaded, Good: true, Err: s.Err})
 }
 
-// Registry holds the client certificates. Its methods are safe for concurrent use; Matching and Broken cost one atomic
-// load where nothing matches.
+// Registry holds the client certificates. Its methods are safe for concurrent use; Matching costs one atomic load where
+// nothing matches.
 type Registry struct {
 	from Sources
 	log  func(string)
@@ -137,18 +138,13 @@ func keptNote(s reread.State[*Loaded]) string {
 func serial(l *Loaded) string { return l.Chain[0].SerialNumber.Text(16) }
 
 // Matching returns the certificates that may be shown to a server, best first: the more specific pattern, then the last
-// one added.
+// one added. Those that would match but cannot be used are among them, without Loaded and with a Note that says why.
 func (r *Registry) Matching(host string, port int, proxy bool) []Identity {
 	var all []Identity
 	for _, s := range *r.table.Load() {
-		if !s.matches(host, port, proxy) {
-			continue
+		if s.matches(host, port, proxy) {
+			all = append(all, s.identity(s.value.Get()))
 		}
-		state := s.value.Get()
-		if !state.Good {
-			continue
-		}
-		all = append(all, s.identity(state))
 	}
 	return all
 }
@@ -166,19 +162,6 @@ func (r *Registry) Get(id int64) (_ Identity, ok bool, err error) {
 		}
 	}
 	return Identity{}, false, nil
-}
-
-// Broken says of certificates that would match but cannot be used why that is.
-func (r *Registry) Broken(host string, port int, proxy bool) []State {
-	var all []State
-	for _, s := range *r.table.Load() {
-		if s.matches(host, port, proxy) {
-			if state := s.value.Get(); !state.Good {
-				all = append(all, State{Entry: s.entry, Err: state.Err})
-			}
-		}
-	}
-	return all
 }
 
 // States returns how each entry is, in the order of their ids. It looks at the files now.
@@ -226,8 +209,11 @@ func (s *slot) matches(host string, port int, proxy bool) bool {
 
 func (s *slot) identity(state reread.State[*Loaded]) Identity {
 	i := Identity{Loaded: state.Value, Number: s.entry.ID, Rule: s.rule, Specificity: s.specificity}
-	if state.Err != nil {
+	switch {
+	case state.Err != nil && state.Good:
 		i.Note = keptNote(state)
+	case state.Err != nil:
+		i.Note = state.Err.Error()
 	}
 	return i
 }

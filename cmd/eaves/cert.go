@@ -60,8 +60,8 @@ func (p *program) certCommand() *cobra.Command {
 type certSource struct {
 	cert, key, pfx, token      string
 	passphrase, passphraseFile string
-	name                       string
-	proxy, disabled            bool
+	server, name               string // server is origin or proxy
+	disabled                   bool
 }
 
 func (p *program) certAddCommand() *cobra.Command {
@@ -74,7 +74,7 @@ func (p *program) certAddCommand() *cobra.Command {
   eaves cert add 'api.bank.test:*' --cert alice.pem              key and chain in the same file
   eaves cert add '*.corp.test' --pfx alice.p12 --passphrase env:ALICE
   eaves cert add '*.bank.test' --token 'pkcs11:token=work;object=alice' --passphrase vault:pin
-  eaves cert add proxy.corp.test:3129 --proxy --pfx alice.p12    for a parent proxy`,
+  eaves cert add proxy.corp.test:3129 --for proxy --pfx alice.p12`,
 		Long: `add adds a client certificate, which is shown to a server that asks for one if it matches the pattern: a host, *.example.com,
 an address, a block of addresses. Without a port that is port 443 only; ":*" means any. The most specific pattern wins, then
 what the server says it accepts, then the last one added. It prints the new certificate's id.
@@ -108,17 +108,14 @@ EAVES_PASSPHRASE, or a prompt; the last two are sealed in the vault. What cannot
 	f.StringVar(&s.passphraseFile, "passphrase-file", "", "`FILE` whose first line is the passphrase")
 	f.StringVar(&s.passphrase, "passphrase", "", "`REF` to the passphrase: env:NAME, file:PATH, cmd:COMMAND, vault:NAME")
 	f.StringVar(&s.name, "name", "", "what you call it")
-	f.BoolVar(&s.proxy, "proxy", false, "show it to parent proxies instead of origins")
+	f.StringVar(&s.server, "for", "origin", "`origin|proxy`: show it to origins, or to parent proxies")
 	f.BoolVar(&s.disabled, "disabled", false, "add it, but do not show it yet")
 	return c
 }
 
 // body is what the API is told.
 func (s *certSource) body(host string) (map[string]any, error) {
-	body := map[string]any{"host": host, "enabled": !s.disabled, "for": "origin", "name": s.name, "token": s.token}
-	if s.proxy {
-		body["for"] = "proxy"
-	}
+	body := map[string]any{"host": host, "enabled": !s.disabled, "for": s.server, "name": s.name, "token": s.token}
 	sources := 0
 	for _, given := range []string{s.cert, s.pfx, s.token} {
 		if given != "" {

@@ -31,7 +31,8 @@ type Identity struct {
 	Rule   string
 	// Specificity orders rules; where several are as specific, the server's acceptable CAs decide, then the order given.
 	Specificity int
-	Certificate *tls.Certificate // its Leaf is set
+	// Certificate has its Leaf set. Without one the identity cannot be used, and Note says why: it is not shown, and told of.
+	Certificate *tls.Certificate
 	// Note says what is wrong with it or its files, such as a new file that cannot be read so that the old one is used.
 	Note string
 }

@@ -181,3 +181,36 @@ func TestRenegotiation(t *testing.T) {
 		}
 	}
 }
+
+// What is configured and cannot be used is not shown, and it is said why instead of that nothing is configured.
+func TestAnIdentityThatCannotBeUsed(t *testing.T) {
+	broken := Identity{Number: 3, Rule: "a.test:443", Specificity: 9, Note: "/c.pem: no such file or directory"}
+	usable := identityOf("*.test:443", issue(t, nil, clientCert("alice")))
+	for _, tt := range []struct {
+		all  []Identity
+		sent bool
+	}{{[]Identity{broken}, false}, {[]Identity{broken, usable}, true}} {
+		c := New(Config{Identities: func(Server) []Identity { return tt.all }})
+		without := New(Config{})
+		server := Server{Host: "a.test", Port: 443}
+		terms, none := c.terms(server, "", nil), without.terms(server, "", nil)
+		if terms.identityKey() == none.identityKey() {
+			t.Error("a connection that tells of it is shared with one that does not")
+		}
+		a := &authentication{terms: &terms}
+		if _, err := a.certificate(&tls.CertificateRequestInfo{Version: tls.VersionTLS13, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256}}); err != nil {
+			t.Fatal(err)
+		}
+		cc := a.receipt(outcome{kind: answered, status: 200})
+		if (cc.Sent != nil) != tt.sent {
+			t.Fatalf("got %+v", cc)
+		}
+		if tt.sent {
+			continue
+		}
+		want := "the one configured for it (client certificate 3, rule a.test:443) cannot be used: /c.pem: no such file or directory"
+		if cc.Verdict != verdictNoRule || cc.Rule != "a.test:443" || !strings.Contains(cc.Explanation, want) || a.add() != "eaves cert show 3" {
+			t.Fatalf("got %+v, hint %q", cc, a.add())
+		}
+	}
+}

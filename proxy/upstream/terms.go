@@ -11,6 +11,8 @@ import (
 type terms struct {
 	server     Server
 	identities []Identity // best first
+	// unusable are those that would be shown if they could be used.
+	unusable []Identity
 	// chosen says that the call named its identities itself, by hand: an empty list is then meant.
 	chosen bool
 	trust  Trust
@@ -27,13 +29,29 @@ func (c *Client) terms(s Server, serverName string, choice *Choice) terms {
 		t.identities, t.chosen = choice.Identities, true
 		return t
 	}
-	t.identities = c.cfg.Identities(s)
+	t.take(c.cfg.Identities(s))
 	if len(t.identities) == 0 && serverName != "" && !t.trust.Insecure && isAddress(s.Host) && !isAddress(serverName) {
 		// The client looked up the name itself, as many do with SOCKS. The server proves that it has the name before it is
 		// shown anything.
-		t.identities = c.cfg.Identities(Server{Host: serverName, Port: s.Port, Proxy: s.Proxy})
+		t.take(c.cfg.Identities(Server{Host: serverName, Port: s.Port, Proxy: s.Proxy}))
 	}
 	return t
+}
+
+// take takes what is configured, those apart that cannot be used.
+func (t *terms) take(all []Identity) {
+	broken := func(id Identity) bool { return id.Certificate == nil }
+	if !slices.ContainsFunc(all, broken) {
+		t.identities = all
+		return
+	}
+	for _, id := range all {
+		if broken(id) {
+			t.unusable = append(t.unusable, id)
+		} else {
+			t.identities = append(t.identities, id)
+		}
+	}
 }
 
 func isAddress(host string) bool {
@@ -47,10 +65,10 @@ func isAddress(host string) bool {
 // identityKey tells identities apart, and what is told of them: a connection tells the rule and the note that hold.
 func (t *terms) identityKey() string {
 	switch {
-	case len(t.identities) == 1 && !t.chosen:
+	case len(t.identities) == 1 && len(t.unusable) == 0 && !t.chosen:
 		id := &t.identities[0]
 		return id.ID + "\x00" + id.Rule + "\x00" + id.Note
-	case len(t.identities) == 0 && !t.chosen:
+	case len(t.identities) == 0 && len(t.unusable) == 0 && !t.chosen:
 		return ""
 	}
 	var b strings.Builder
@@ -60,6 +78,9 @@ func (t *terms) identityKey() string {
 	for i := range t.identities {
 		id := &t.identities[i]
 		fmt.Fprintf(&b, "%q %q %d %q\n", id.ID, id.Rule, id.Specificity, id.Note)
+	}
+	for i := range t.unusable {
+		fmt.Fprintf(&b, "unusable %d %q %q\n", t.unusable[i].Number, t.unusable[i].Rule, t.unusable[i].Note)
 	}
 	return b.String()
 }

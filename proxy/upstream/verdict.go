@@ -68,6 +68,8 @@ func (a *authentication) receipt(o outcome) *capture.ClientCertificate {
 		cc.Rule = a.sent.Rule
 	case len(a.terms.identities) > 0:
 		cc.Rule = a.terms.identities[0].Rule
+	case len(a.terms.unusable) > 0:
+		cc.Rule = a.terms.unusable[0].Rule
 	}
 	if o.kind == alerted {
 		cc.Alert = alertName(o.alert)
@@ -129,6 +131,10 @@ func (a *authentication) none() string {
 	if a.terms.chosen {
 		return "this request was to send none"
 	}
+	if len(a.terms.unusable) > 0 {
+		id := &a.terms.unusable[0]
+		return fmt.Sprintf("the one configured for it (client certificate %d, rule %s) cannot be used: %s", id.Number, id.Rule, id.Note)
+	}
 	return "none is configured for " + a.where()
 }
 
@@ -136,6 +142,9 @@ func (a *authentication) none() string {
 func (a *authentication) add() string {
 	if a.terms.chosen {
 		return ""
+	}
+	if len(a.terms.unusable) > 0 {
+		return fmt.Sprintf("eaves cert show %d", a.terms.unusable[0].Number)
 	}
 	forProxy := ""
 	if a.terms.server.Proxy {
@@ -150,6 +159,8 @@ func (a *authentication) toAdd() string {
 	switch {
 	case add == "":
 		return ""
+	case len(a.terms.unusable) > 0:
+		return " See " + add
 	case a.terms.server.Port != 443:
 		return " To add one: " + add + " (a rule without a port is for port 443 only)."
 	}

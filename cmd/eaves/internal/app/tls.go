@@ -12,14 +12,23 @@ import (
 	"eaves/certs/identity"
 	"eaves/certs/keyfile"
 	"eaves/certs/tlspolicy"
+	"eaves/certs/token"
 	"eaves/proxy/upstream"
 	"eaves/webui"
 )
 
-// sources is where passphrases come from.
-func (c *core) sources() identity.Sources { return identity.Sources{Secrets: c.vault} }
+// sources is where passphrases and keys on tokens come from.
+func (c *core) sources() identity.Sources {
+	return identity.Sources{Secrets: c.vault, Tokens: func(uri string, pin []byte) (identity.Token, error) {
+		t, err := token.Open(uri, pin)
+		if err != nil {
+			return nil, err // a nil *token.Token would be no nil Token
+		}
+		return t, nil
+	}}
+}
 
-// identitiesFor are the client certificates that may be shown to a server.
+// identitiesFor are the client certificates that may be shown to a server, and those that would if they could be used.
 func (c *core) identitiesFor(s upstream.Server) []upstream.Identity {
 	matching := c.identities.Matching(s.Host, s.Port, s.Proxy)
 	if len(matching) == 0 {
@@ -33,7 +42,11 @@ func (c *core) identitiesFor(s upstream.Server) []upstream.Identity {
 }
 
 func toUpstream(i *identity.Identity) upstream.Identity {
-	return upstream.Identity{ID: i.ID, Number: i.Number, Rule: i.Rule, Specificity: i.Specificity, Certificate: i.Certificate, Note: i.Note}
+	u := upstream.Identity{Number: i.Number, Rule: i.Rule, Specificity: i.Specificity, Note: i.Note}
+	if i.Loaded != nil {
+		u.ID, u.Certificate = i.ID, i.Certificate
+	}
+	return u
 }
 
 // trustFor says by whom a server may be signed, and whether it is verified at all. A policy that speaks of verification
