@@ -110,6 +110,12 @@ func (c *Client) connect(ctx context.Context, k *key, w *Route, t *terms, protos
 		if address != "" {
 			c.lookCloser(ctx, address, h, e)
 		}
+		if len(w.Hops) > 0 && e.Stage == capture.StageTLS {
+			if e.Hint != "" {
+				e.Hint += "; "
+			}
+			e.Hint += "and what answers there may be the proxy, such as with a page that says why not: behind CONNECT that cannot be told"
+		}
 		return nil, e
 	}
 	l.secured, l.bounded = conn, newest != 0

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // sock is the connection below TLS. It counts what is written, and can be read without waiting, so that nobody has to
@@ -52,6 +54,27 @@ func (s *sock) CloseWrite() error {
 		return c.CloseWrite()
 	}
 	return errors.ErrUnsupported
+}
+
+// wait is how long is waited where a read that does not wait is not to be had: within TLS with a parent proxy, for
+// instance.
+const wait = time.Millisecond
+
+// readSoon reads what is there in a moment, or returns errNothing.
+func (s *sock) readSoon(p []byte) (int, error) {
+	if err := s.Conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return 0, err
+	}
+	n, err := s.Conn.Read(p)
+	if n > 0 {
+		err = nil
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errNothing
+	}
+	if e := s.Conn.SetReadDeadline(time.Time{}); e != nil && err == errNothing {
+		err = e
+	}
+	return n, err
 }
 
 // errNothing says that there is nothing to read at the moment. crypto/tls lets a connection live on after an error that

@@ -19,7 +19,7 @@ type glance struct {
 // readNow reads what is there, or returns errNothing.
 func (s *sock) readNow(p []byte) (int, error) {
 	if s.raw == nil {
-		return 0, errNothing
+		return s.readSoon(p)
 	}
 	g := &s.glance
 	if g.f == nil {
