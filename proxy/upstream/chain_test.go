@@ -544,3 +544,43 @@ func TestRouteFailures(t *testing.T) {
 	c = testClient(t, Config{Route: through(own), Forbidden: func(a netip.AddrPort) error { return fmt.Errorf("%v is eaves itself", a) }})
 	wantError(t, mustFail(t, c, callTo(t, "GET", "https://a.test:443/")), capture.StageRoute, 502, "http proxy 127.0.0.1:8484", "is eaves itself", "eaves route list")
 }
+
+// A connection within a proxy's TLS that has died while it was idle is not used for what cannot be sent twice.
+func TestDeadConnectionWithinTLSOfAProxy(t *testing.T) {
+	root := issue(t, nil, ca("Proxy Root"))
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{chainOf(issue(t, root, leafFor("proxy.test")))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	closed := make(chan struct{}, 10)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				q, err := http.ReadRequest(bufio.NewReader(conn))
+				if err == nil {
+					_, _ = io.Copy(io.Discard, q.Body)
+					io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				}
+				conn.Close()
+				closed <- struct{}{}
+			}()
+		}
+	}()
+	c := testClient(t, Config{
+		Route:    through(hop.Hop{Kind: hop.HTTPS, Host: "proxy.test", Port: l.Addr().(*net.TCPAddr).Port}),
+		Resolver: fakeDNS{"proxy.test": {netip.MustParseAddr("127.0.0.1")}},
+		Trust:    trusting(poolOf(root)),
+	})
+	for range 3 {
+		call := callTo(t, "POST", "http://origin.test:80/").withBody("once")
+		if resp, _ := mustDo(t, c, call); resp.Status != 200 {
+			t.Errorf("status %d", resp.Status)
+		}
+		<-closed
+	}
+}

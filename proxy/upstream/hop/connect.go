@@ -151,6 +151,8 @@ func refused(h Hop, to *station, a *Answer) *Error {
 		e.Hint = "this is the proxy's own rule: it may allow other hosts or ports only; eaves route add goes another way"
 	case a.Status == http.StatusGatewayTimeout, a.Status == http.StatusBadGateway, a.Status == http.StatusServiceUnavailable:
 		e.Hint = "look at it from the proxy: it cannot look up or reach " + to.address
+	case a.Status == http.StatusLoopDetected:
+		e.Hint = "the way leads in a circle: take this proxy off the route (eaves route list), or have it go direct"
 	case a.Status/100 == 3:
 		e.Hint = "a proxy that redirects wants something first, such as a login in a browser"
 	default:
@@ -161,10 +163,14 @@ func refused(h Hop, to *station, a *Answer) *Error {
 
 // Words is the least that tells what a proxy says in an answer: its own error field, or its page's title.
 func Words(f wire.Fields, body []byte) string {
-	for _, name := range []string{"X-Squid-Error", "Proxy-Status"} {
-		if v := f.Get(name); v != "" {
-			return short(v)
+	if v := f.Get("X-Squid-Error"); v != "" {
+		return short(v)
+	}
+	if v := f.Get("Proxy-Status"); v != "" {
+		if _, details, ok := strings.Cut(v, `details="`); ok { // RFC 9209, 2.1.6
+			v = unquote(`"` + details)
 		}
+		return short(v)
 	}
 	kind, _, _ := mime.ParseMediaType(f.Get("Content-Type"))
 	text := string(body)
@@ -188,7 +194,7 @@ func Words(f wire.Fields, body []byte) string {
 
 // short makes one line of a text, without what would disturb a terminal.
 func short(s string) string {
-	const enough = 120
+	const enough = 200
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd || 0x80 <= r && r < 0xa0 }), " ")
 	if len(s) > enough {
 		s = strings.ToValidUTF8(s[:enough], "") + "..."
