@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"crypto/x509"
 	"fmt"
 	"strings"
 
@@ -300,7 +301,7 @@ func (a *authentication) cause(alert uint8) string {
 	}
 	if alert == alertUnknownCA && !has[misfitIssuer] {
 		if len(a.cas) > 0 {
-			words = append(words, fmt.Sprintf("the server does not trust it, though it names its issuer among the CAs it accepts (%s): its CA may be another one of that name", someNames(a.cas)))
+			words = append(words, fmt.Sprintf("the server does not trust it, though it names its issuer among the CAs it accepts (%s): its CA may be another one of that name%s", someNames(a.cas), tooLong(certs)))
 		} else {
 			words = append(words, fmt.Sprintf("the server does not know its issuer %s, and names no CAs that it accepts", issuer(top)))
 		}
@@ -316,10 +317,14 @@ func (a *authentication) cause(alert uint8) string {
 	if len(a.cas) == 0 {
 		right = fmt.Sprintf("dates and usage are right, its issuer is %s", issuer(top))
 	}
-	perhaps := "it may be revoked there"
-	if n := len(certs) - 1; n > 0 {
-		// Those below the root; nginx follows one unless it is told otherwise.
-		perhaps += fmt.Sprintf(", or its chain be longer than the server follows (%d CA certificates were sent with it; in nginx ssl_verify_depth)", n)
+	return fmt.Sprintf("the server does not say why; %s; it may be revoked there%s", right, tooLong(certs))
+}
+
+// tooLong goes on with what may be wrong with a chain, "" where nothing was sent with the certificate.
+func tooLong(certs []*x509.Certificate) string {
+	if len(certs) == 1 {
+		return ""
 	}
-	return fmt.Sprintf("the server does not say why; %s; %s", right, perhaps)
+	// nginx follows one CA below the root unless it is told otherwise.
+	return fmt.Sprintf(", or the chain be longer than the server follows (%d CA certificates went with it; in nginx that is ssl_verify_depth)", len(certs)-1)
 }

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"eaves/capture"
+	"eaves/cmd/eaves/internal/client"
+	"eaves/cmd/eaves/internal/lab"
+)
+
+// mode is one way in which TLS with an origin, or its view of our certificate, comes out; mostly badly.
+type mode struct {
+	// name is also the host's: NAME.localhost, so that each mode has rules of its own.
+	name string
+	// at is the counterpart; host, scheme and path are what is asked for where it is not https://NAME.localhost/.
+	at, host, scheme, path string
+	// cert is the client certificate that is configured for it, on every port or on that of pattern.
+	cert, pattern string
+	// policy is its TLS policy.
+	policy map[string]any
+	// args are more arguments for curl, times is how often it is called.
+	args  []string
+	times int
+
+	// status is what curl gets; where stage says where it failed, that is 502.
+	status         int
+	stage          capture.Stage
+	verdict, alert string
+	// words must all be among message, hint, explanation and verification error; not none of them.
+	words, not []string
+	// doctor is the stage at which eaves doctor stops, "" where it goes through; its words are among what it prints
+	// beside those of words.
+	doctor string
+}
+
+// library is what an error of a library looks like. Users are told what happened in their own words.
+var library = regexp.MustCompile(`x509: |tls: |remote error|local error|(read|write|dial) tcp|i/o timeout|\bEOF\b|syscall|http2: |net/http|use of closed`)
+
+// told is the part of an exchange that explains it.
+type told struct {
+	ID    int64           `json:"id"`
+	State string          `json:"state"`
+	Error *capture.Error  `json:"error"`
+	TLS   *capture.TLS    `json:"tls"`
+	Route *capture.Route  `json:"route"`
+	Resp  json.RawMessage `json:"response"`
+}
+
+func (e *told) words() string {
+	var all []string
+	if e.Error != nil {
+		all = append(all, e.Error.Message, e.Error.Hint)
+	}
+	if e.TLS != nil {
+		all = append(all, e.TLS.VerifyError)
+		if cc := e.TLS.ClientCertificate; cc != nil {
+			all = append(all, cc.Explanation, cc.Note)
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// TestFailureModes: for each way in which TLS fails, a real server that fails so, a real client, and what eaves says of it.
+func TestFailureModes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts many servers")
+	}
+	curl := need(t, "curl")
+	c := startCounterparts(t)
+	c.write("large", make([]byte, 3<<20))
+	i := running(t, lab.PEM(c.root.Certificate))
+	api := client.New(i.run.Console, i.run.Token, true, nil)
+	t.Cleanup(api.Close)
+	configure(t, c, api)
+	t.Run("modes", func(t *testing.T) {
+		seen := map[string]bool{}
+		for _, m := range failureModes() {
+			if seen[m.name] {
+				t.Errorf("there are two %s", m.name)
+			}
+			seen[m.name] = true
+			t.Run(m.name, func(t *testing.T) {
+				t.Parallel()
+				m.run(t, c, i, api, curl)
+			})
+		}
+	})
+}
+
+// configure adds each mode's client certificate and TLS policy.
+func configure(t *testing.T, c *counterparts, api *client.Client) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	for _, m := range failureModes() {
+		if m.cert != "" {
+			pattern := m.pattern
+			if pattern == "" {
+				pattern = ":*"
+			}
+			add := map[string]any{"host": m.hostname() + pattern, "certificateFile": c.file(m.cert + ".pem"), "keyFile": c.file(m.cert + ".key")}
+			c.check(api.Do(ctx, http.MethodPost, "/client-certificates", nil, add, nil))
+		}
+		if m.policy != nil {
+			m.policy["host"] = m.hostname()
+			c.check(api.Do(ctx, http.MethodPost, "/tls-policies", nil, m.policy, nil))
+		}
+	}
+}
+
+func (m *mode) hostname() string {
+	if m.host != "" {
+		return m.host
+	}
+	return m.name + ".localhost"
+}
+
+func (m *mode) url(c *counterparts) string {
+	u := url.URL{Scheme: "https", Host: fmt.Sprintf("%s:%d", m.hostname(), c.at[m.at]), Path: "/", RawQuery: "mode=" + m.name + "."}
+	if m.scheme != "" {
+		u.Scheme = m.scheme
+	}
+	if m.path != "" {
+		u.Path = m.path
+	}
+	return u.String()
+}
+
+// run calls the counterpart through eaves and looks at what was recorded.
+func (m *mode) run(t *testing.T, c *counterparts, i *instance, api *client.Client, curl string) {
+	if c.at[m.at] == 0 {
+		t.Fatalf("there is no counterpart %q", m.at)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*deadline)
+	defer cancel()
+	for range max(m.times, 1) {
+		args := append([]string{"-sS", "--noproxy", "", "--proxy", "http://" + i.run.Proxy, "--cacert", i.run.CA, "-o", filepath.Join(t.TempDir(), "body"), "-w", "%{http_code}"}, m.args...)
+		cmd := exec.CommandContext(ctx, curl, append(args, m.url(c))...)
+		cmd.Dir = c.dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("curl: %v: %s", err, out)
+		}
+		want := m.status
+		if m.stage != "" {
+			want = http.StatusBadGateway
+			if m.stage == capture.StageTimeout {
+				want = http.StatusGatewayTimeout
+			}
+		}
+		if string(out) != strconv.Itoa(want) {
+			t.Errorf("curl got status %s, want %d", out, want)
+		}
+	}
+	e := m.recorded(ctx, t, api)
+	text := e.words()
+	stage := capture.Stage("")
+	if e.Error != nil {
+		stage = e.Error.Stage
+		if e.Error.Hint == "" {
+			t.Error("there is no hint")
+		}
+	}
+	if stage != m.stage {
+		t.Errorf("it failed at stage %q, want %q", stage, m.stage)
+	}
+	verdict, alert := "", ""
+	if e.TLS != nil && e.TLS.ClientCertificate != nil {
+		verdict, alert = e.TLS.ClientCertificate.Verdict, e.TLS.ClientCertificate.Alert
+	}
+	if m.verdict != "" && verdict != m.verdict {
+		t.Errorf("verdict %q, want %q", verdict, m.verdict)
+	}
+	if alert != m.alert {
+		t.Errorf("alert %q, want %q", alert, m.alert)
+	}
+	for _, w := range m.words {
+		if !strings.Contains(text, w) {
+			t.Errorf("it does not say %q", w)
+		}
+	}
+	for _, w := range m.not {
+		if strings.Contains(text, w) {
+			t.Errorf("it says %q", w)
+		}
+	}
+	if found := library.FindString(text); found != "" {
+		t.Errorf("it speaks like a library: %q", found)
+	}
+	if m.cert != "" && !slices.Contains([]string{"not-requested", "no-rule", "unknown"}, verdict) && e.TLS.ClientCertificate.Rule == "" {
+		t.Error("it names no rule")
+	}
+	if t.Failed() || testing.Verbose() {
+		t.Logf("eaves says:\n%s", text)
+	}
+}
+
+// recorded waits for the mode's exchanges to end, and returns the latest.
+func (m *mode) recorded(ctx context.Context, t *testing.T, api *client.Client) *told {
+	t.Helper()
+	for {
+		var list struct {
+			Exchanges []told `json:"exchanges"`
+		}
+		if err := api.Do(ctx, http.MethodGet, "/exchanges", url.Values{"filter": {`"mode=` + m.name + `."`}}, nil, &list); err != nil {
+			t.Fatal(err)
+		}
+		if len(list.Exchanges) >= max(m.times, 1) && !slices.ContainsFunc(list.Exchanges, func(e told) bool { return e.State == "open" }) {
+			var e told
+			if err := api.Do(ctx, http.MethodGet, fmt.Sprintf("/exchanges/%d", list.Exchanges[0].ID), nil, nil, &e); err != nil {
+				t.Fatal(err)
+			}
+			return &e
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%d exchanges were recorded: %+v", len(list.Exchanges), list.Exchanges)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
