@@ -115,8 +115,7 @@ func (f Files) make(now time.Time) (*Authority, error) {
 	valid := func(from, to time.Time) func(*x509.Certificate) {
 		return func(c *x509.Certificate) { ForClients(c); c.NotBefore, c.NotAfter = from, to }
 	}
-	var made []*Identity
-	for i, one := range []struct {
+	for _, one := range []struct {
 		file File
 		by   *Authority
 		name string
@@ -134,21 +133,23 @@ func (f Files) make(now time.Time) (*Authority, error) {
 		if err == nil {
 			err = one.file.write(identity)
 		}
+		if err == nil && one.file == f.Client {
+			err = f.writePFX(identity)
+		}
 		if err != nil {
 			return nil, err
-		}
-		if made = append(made, identity); i == 0 {
-			pfx, err := pkcs12.Modern.Encode(identity.Key, identity.Certificate, identity.Chain, PFXPassword)
-			if err == nil {
-				err = replace(f.PFX, pfx)
-			}
-			if err != nil {
-				return nil, err
-			}
 		}
 	}
 	// The root last: where it is, all is there.
 	return root, f.root.write(&Identity{Certificate: root.Certificate, Key: root.Key})
+}
+
+func (f Files) writePFX(i *Identity) error {
+	b, err := pkcs12.Modern.Encode(i.Key, i.Certificate, i.Chain, PFXPassword)
+	if err != nil {
+		return err
+	}
+	return replace(f.PFX, b)
 }
 
 // load reads a certificate with its chain, and its key.
