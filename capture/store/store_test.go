@@ -127,7 +127,8 @@ func TestRecordAndRead(t *testing.T) {
 			Trailer: capture.Header{{Name: "T", Value: "1"}}, Informational: []capture.Informational{{Status: 103, Header: capture.Header{{Name: "Link", Value: "<a>"}}}}}
 		x.TLS = &capture.TLS{Version: "TLS 1.3", PeerCertificates: []capture.Certificate{{Subject: "CN=a", DNSNames: []string{"a"}}}, ClientCertificate: &capture.ClientCertificate{Requested: true, Verdict: "accepted", AcceptableCAs: []string{"CN=ca"}}}
 		x.ClientTLS = &capture.ClientTLS{ALPN: "h2"}
-		x.Route = &capture.Route{Source: "custom", Hops: []capture.Hop{{Kind: "http", Address: "proxy:3128", Status: 200}, {Kind: "origin", Address: "a:443"}}}
+		x.Route = &capture.Route{Source: "custom", Hops: []capture.Hop{{Kind: "http", Address: "proxy:3128", Status: 200, StatusText: "Connection established", Time: 3.5,
+			Authentication: "ntlm", ResponseHeader: capture.Header{{Name: "X-Office", Value: "Paris"}}, Reused: true, Error: "none"}, {Kind: "origin", Address: "a:443"}}}
 		x.Client.Request = &capture.Request{Method: "POST", URL: "https://other/", Header: capture.Header{{Name: "A", Value: "b"}}}
 	})
 	r.Body(capture.SideResponse, []byte("ans"))
@@ -328,4 +329,38 @@ func TestCountingBesideTheTraffic(t *testing.T) {
 		t.Errorf("counted %d, want %d", got, 100+n)
 	}
 	checkIntegrity(t, s)
+}
+
+// What a parent proxy had to do with an exchange can be asked for.
+func TestRoutesAreFound(t *testing.T) {
+	s := openStore(t, Config{})
+	refused, passed := sample(1), sample(2)
+	refused.Route = &capture.Route{Source: "rule", Reason: "*.corp.test", Hops: []capture.Hop{{Kind: "http", Address: "proxy.corp.test:3128", Status: 200}, {Kind: "http", Address: "second.test:8080", Status: 407},
+		{Kind: "origin", Address: "a.test:443", DNS: -1, Connect: -1}}}
+	refused.AnsweredBy = capture.AnsweredByProxy
+	passed.Route = &capture.Route{Source: "custom", Reason: "bypass *.lan", Hops: []capture.Hop{{Kind: "origin", Address: "b.lan:443"}}}
+	passed.AnsweredBy = capture.AnsweredByOrigin
+	ids := make(map[string]int64)
+	for name, x := range map[string]*capture.Exchange{"refused": refused, "passed": passed} {
+		r := s.Begin(x)
+		r.Finish(func(x *capture.Exchange) { x.State = capture.StateDone })
+		ids[name] = r.ID()
+	}
+	flush(t, s)
+	for text, want := range map[string]string{
+		"route:corp hop.status:407": "refused", "hop:second.test": "refused", "answered:proxy": "refused", "hop": "refused",
+		"bypass:lan": "passed", "bypass=*.lan": "passed", "-hop": "passed", "answered:origin": "passed", "route:b.lan": "passed", "hop.status:200": "",
+	} {
+		page, err := s.List(testContext(t), Query{Filter: parse(t, text)})
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		var got []int64
+		for _, x := range page.Exchanges {
+			got = append(got, x.ID)
+		}
+		if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || got[0] != ids[want]) {
+			t.Errorf("%s found %v, want %s (%d)", text, got, want, ids[want])
+		}
+	}
 }

@@ -138,12 +138,24 @@ func (c *Client) do(ctx context.Context, call *Call) (*Response, *Error) {
 		return nil, e
 	}
 	begun := time.Now()
-	route, e := c.routeOf(ctx, call.where(), call.Choice.Route)
-	if e != nil {
-		return nil, e
+	route := &direct
+	switch {
+	case call.Choice.Route != nil:
+		route = call.Choice.Route
+	case c.cfg.Route != nil:
+		if route, e = c.routeTo(ctx, call.where()); e != nil {
+			return nil, e
+		}
 	}
-	var resp *Response
-	e = c.along(&route, func(w *Route) (e *Error) {
+	if len(route.Hops) == 0 && route.Else == nil {
+		return c.over(ctx, call, k, &t, route, begun)
+	}
+	return c.overAny(ctx, call, k, t, route, begun)
+}
+
+// overAny carries a call on the first way of a route that leads anywhere.
+func (c *Client) overAny(ctx context.Context, call *Call, k key, t terms, route *Route, begun time.Time) (resp *Response, e *Error) {
+	e = c.along(route, func(w *Route) (e *Error) {
 		resp, e = c.over(ctx, call, k, &t, w, begun)
 		return e
 	})
@@ -293,12 +305,12 @@ func (c *Client) TLSTunnel(ctx context.Context, hostname string, port int, serve
 
 // tunnel connects on the way that is decided for a target.
 func (c *Client) tunnel(ctx context.Context, k *key, t *terms, protos []string, r *Receipt) (*link, *Error) {
-	route, e := c.routeOf(ctx, Target{Scheme: k.scheme, Host: k.host, Port: k.port}, nil)
+	route, e := c.routeTo(ctx, Target{Scheme: k.scheme, Host: k.host, Port: k.port})
 	if e != nil {
 		return nil, e
 	}
 	var l *link
-	e = c.along(&route, func(w *Route) (e *Error) {
+	e = c.along(route, func(w *Route) (e *Error) {
 		l, e = c.connect(ctx, k, w, t, protos, 0, nil, r)
 		return e
 	})

@@ -47,7 +47,7 @@ func (r *Route) receipt(origin string) *capture.Route {
 // last is the proxy nearest to the origin.
 func (r *Route) last() hop.Hop { return r.Hops[len(r.Hops)-1] }
 
-// key tells ways apart on which connections are not shared: what is authenticated to a proxy is a connection, and who we
+// routeKey tells ways apart on which connections are not shared: what is authenticated to a proxy is a connection, and who we
 // are to it by TLS is part of that.
 func (c *Client) routeKey(r *Route) string {
 	if len(r.Hops) == 0 {
@@ -67,29 +67,25 @@ func (c *Client) routeKey(r *Route) string {
 	return b.String()
 }
 
-// routeOf decides the way to a target.
-func (c *Client) routeOf(ctx context.Context, t Target, choice *Route) (Route, *Error) {
-	switch {
-	case choice != nil:
-		return *choice, nil
-	case c.cfg.Route == nil:
-		return direct, nil
+// routeTo is the route that is configured for a target.
+func (c *Client) routeTo(ctx context.Context, t Target) (*Route, *Error) {
+	if c.cfg.Route == nil {
+		return &direct, nil
 	}
 	r, err := c.cfg.Route(ctx, t)
-	if err != nil {
-		if e := cancelled(ctx, "finding the route to "+t.Host); e != nil {
-			return r, e
-		}
-		return r, fail(capture.StageRoute, err, "finding the route to %s: %v", joinHostPort(t.Host, t.Port), err)
+	if err == nil {
+		return &r, nil
 	}
-	return r, nil
+	if e := cancelled(ctx, "finding the route to "+t.Host); e != nil {
+		return nil, e
+	}
+	return nil, fail(capture.StageRoute, err, "finding the route to %s: %v", joinHostPort(t.Host, t.Port), err)
 }
 
 // maxWays bounds the alternatives of a route.
 const maxWays = 32
 
 // along tries the ways that a route allows, those whose first proxy was dead a moment ago last, until one leads anywhere.
-// It says by its first result whether it was the last to be tried.
 func (c *Client) along(r *Route, try func(w *Route) *Error) *Error {
 	if r.Else == nil {
 		e := try(r)

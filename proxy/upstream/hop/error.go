@@ -73,7 +73,7 @@ func (d *Dialer) broken(h Hop, err error, doing string) *Error {
 		why = op.Err
 		if op.Op == "remote error" {
 			e := fail(h, err, "it ended TLS with the alert %q while %s", why, doing)
-			return e.hint("a proxy that demands a client certificate says so only now under TLS 1.3: eaves cert add with --for proxy configures one")
+			return e.hint("a proxy that demands a client certificate says so only now under TLS 1.3: eaves cert add %s --proxy configures one", h.Address())
 		}
 	}
 	return fail(h, err, "%v while %s", why, doing)
