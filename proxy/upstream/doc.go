@@ -25,6 +25,12 @@
 // that says what would have failed. Sessions are resumed within one pool key only: whatever decides who we are and
 // whom we trust is part of that key, and a session never crosses it.
 //
+// A route that leads through parent proxies leads nowhere else: where the first cannot be reached, only the alternatives
+// that the route itself names are tried. What a proxy wants to know it is told here, its 407 is answered here, and none of
+// it reaches an origin, a receipt or an error. Connections that were made with other credentials, or on another route, are
+// not used; those in use when a route changes go on. A receipt names each proxy, what it answered, and whether the answer
+// is the origin's or a proxy's, as far as that can be told.
+//
 // # What callers must do
 //
 // Read Response.Body to its end or close it. Call.Body may be read until Call.Sent is closed, also after Do has

@@ -258,6 +258,8 @@ func (noTickets) Token(context.Context, *Credentials, string, string) ([]byte, e
 	return nil, errors.New("no ticket")
 }
 
+func (noTickets) Refused(*Credentials, string) {}
+
 func TestStrongestFirstAndFallingThrough(t *testing.T) {
 	right := "Basic " + base64.StdEncoding.EncodeToString([]byte("alice:s3cret"))
 	var mu sync.Mutex

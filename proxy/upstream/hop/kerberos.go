@@ -72,10 +72,20 @@ func (k *kerberos) Token(ctx context.Context, c *Credentials, password, service 
 			return nil, fmt.Errorf("no Kerberos ticket for %s in time: the KDC does not answer", service)
 		}
 		k.mu.Lock()
+		if len(k.tickets) >= maxPlaces {
+			clear(k.tickets)
+		}
 		k.tickets[key] = t
 		k.mu.Unlock()
 	}
 	return t.token()
+}
+
+// Refused is Tickets'.
+func (k *kerberos) Refused(c *Credentials, service string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.tickets, ticketKey{c.ID, service})
 }
 
 // token shows the ticket, with a fresh authenticator.

@@ -10,6 +10,8 @@ type Tickets interface {
 	// Token makes one for a service such as HTTP/proxy.corp.test. password may be "" where there is none. An error says
 	// what is wrong in words that users understand.
 	Token(ctx context.Context, c *Credentials, password, service string) ([]byte, error)
+	// Refused says that a service did not take a token: what it was made from is not to be used again.
+	Refused(c *Credentials, service string)
 }
 
 // negotiate is RFC 4559 with Kerberos: one token, on one connection.
@@ -22,6 +24,7 @@ func (*negotiate) bound() bool { return true }
 
 func (n *negotiate) answer(ctx context.Context, _ *Challenge, a *Auth, _ request) (string, error) {
 	if n.done {
+		a.dialer.cfg.Tickets.Refused(a.hop.Credentials, n.service)
 		return "", errRefused
 	}
 	n.done = true
