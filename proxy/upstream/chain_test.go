@@ -584,3 +584,37 @@ func TestDeadConnectionWithinTLSOfAProxy(t *testing.T) {
 		<-closed
 	}
 }
+
+// TestReusedConnectionSaysItsOwnRoute: a pooled connection was made for somebody else's reason.
+func TestReusedConnectionSaysItsOwnRoute(t *testing.T) {
+	plain, _ := plainOrigin(t)
+	reason := "rule 1"
+	c := testClient(t, Config{Route: func(context.Context, Target) (Route, error) {
+		if reason == "" {
+			return Route{}, &Error{Stage: capture.StageRoute, Message: "the PAC file is broken", Hint: "mend it", Status: 502}
+		}
+		return Route{Source: "rule", Reason: reason}, nil
+	}})
+	for _, want := range []string{"rule 1", "rule 2"} {
+		reason = want
+		call := callTo(t, "GET", plain+"/")
+		resp, err := c.Do(testContext(t), call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		f := call.Receipt.Snapshot()
+		if f.Route.Source != "rule" || f.Route.Reason != want || f.Reused != (want == "rule 2") {
+			t.Errorf("want %s: %+v, reused %v", want, f.Route, f.Reused)
+		}
+	}
+	// What cannot decide the route says so in its own words.
+	reason = ""
+	e := mustFail(t, c, callTo(t, "GET", plain+"/"))
+	if e.Message != "the PAC file is broken" || e.Hint != "mend it" {
+		t.Errorf("got %q, %q", e.Message, e.Hint)
+	}
+}

@@ -164,6 +164,7 @@ func (c *Client) overAny(ctx context.Context, call *Call, k key, t terms, route 
 
 // over carries a call on one way.
 func (c *Client) over(ctx context.Context, call *Call, k key, t *terms, w *Route, begun time.Time) (*Response, *Error) {
+	call.Receipt.decided(w)
 	k.route = c.routeKey(w)
 	if call.Scheme == "http" && call.Upgrade == "" && len(w.Hops) > 0 && w.last().SpeaksHTTP() {
 		last := w.last()

@@ -39,6 +39,7 @@ type Receipt struct {
 	facts Facts
 	begun bool
 	watch func(Facts)
+	way   *Route // what was decided for this very call
 }
 
 // Watched returns a receipt that tells of each step when it has been taken. watch is called in their order, one call at a
@@ -65,9 +66,25 @@ func (r *Receipt) update(f func(*Facts)) {
 		r.begun, r.facts.Timings = true, capture.NoTimings()
 	}
 	f(&r.facts)
+	// A pooled connection may have been made for a call that took the same way for another reason.
+	if c := r.facts.Route; c != nil && r.way != nil && (c.Source != r.way.Source || c.Reason != r.way.Reason) {
+		own := *c
+		own.Source, own.Reason = r.way.Source, r.way.Reason
+		r.facts.Route = &own
+	}
 	if r.watch != nil {
 		r.watch(r.facts)
 	}
+}
+
+// decided notes the way that a call takes.
+func (r *Receipt) decided(w *Route) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.way = w
 }
 
 // arrived notes when the answer's head came to a request that was begun, and sent to its end, at those times.

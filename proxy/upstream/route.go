@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,6 +78,10 @@ func (c *Client) routeTo(ctx context.Context, t Target) (*Route, *Error) {
 		return &r, nil
 	}
 	if e := cancelled(ctx, "finding the route to "+t.Host); e != nil {
+		return nil, e
+	}
+	var e *Error
+	if errors.As(err, &e) { // it says itself what is to be mended
 		return nil, e
 	}
 	return nil, fail(capture.StageRoute, err, "finding the route to %s: %v", joinHostPort(t.Host, t.Port), err)
