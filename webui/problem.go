@@ -66,7 +66,11 @@ func problemOf(err error) problem {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &refusal):
-		return problem{Status: http.StatusBadRequest, Parameter: refusal.Parameter, Detail: refusal.Detail, Hint: refusal.Hint}
+		p = problem{Status: http.StatusBadRequest, Parameter: refusal.Parameter, Detail: refusal.Detail, Hint: refusal.Hint}
+		if refusal.Conflict {
+			p.Status = http.StatusConflict
+		}
+		return p
 	case errors.As(err, &syntax):
 		return problem{Status: http.StatusBadRequest, Parameter: "filter", Detail: syntax.Error(), Column: syntax.Column}
 	case errors.As(err, &tooLarge):

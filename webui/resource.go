@@ -23,6 +23,8 @@ var ErrNoItem = errors.New("no item has this id, or it has been removed")
 type Refusal struct {
 	// Parameter is the field that is wrong, Detail what is wrong with it, Hint what to do.
 	Parameter, Detail, Hint string
+	// Conflict says that nothing is wrong with what was asked: something else stands against it.
+	Conflict bool
 }
 
 func (r *Refusal) Error() string { return r.Detail }

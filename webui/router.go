@@ -61,6 +61,7 @@ func (s *Server) api() []route {
 		{"GET", "/openapi.json", nil, s.openapi},
 	}
 	routes = append(routes, s.ruleResource().routes()...)
+	routes = append(routes, s.proxyRoutes()...)
 	return append(routes, s.certificateRoutes()...)
 }
 

@@ -159,6 +159,8 @@ type Outgoing struct {
 	Certificate string
 	// Verify says whether the server is verified; nil: as configured.
 	Verify *bool
+	// Via is the way to take: direct, system, pac+URL, or proxies in order, commas between them; nil: as configured.
+	Via []string
 	// Edited says that the body is not the one that Header was written for, so that its length must be said anew.
 	Edited bool
 }

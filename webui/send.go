@@ -25,6 +25,8 @@ type overrides struct {
 	Certificate *string `json:"certificate"`
 	// Verify says whether the server is verified.
 	Verify *bool `json:"verify"`
+	// Via is the way to take: direct, system, pac+URL, or proxies with commas between them.
+	Via *string `json:"via"`
 }
 
 // noCertificate is what a request says that no client certificate is to be shown for.
@@ -76,6 +78,9 @@ func (v *overrides) apply(o *Outgoing) error {
 		o.Certificate = *v.Certificate
 	}
 	o.Verify = v.Verify
+	if v.Via != nil && strings.TrimSpace(*v.Via) != "" {
+		o.Via = []string{*v.Via}
+	}
 	if v.Body != nil && v.BodyBase64 != nil {
 		return bad("bodyBase64", "body and bodyBase64 exclude one another")
 	}

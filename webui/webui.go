@@ -78,6 +78,8 @@ type Config struct {
 	Diagnostician Diagnostician
 	// Inventory knows the certificates that are configured or were seen. Without one, there are none.
 	Inventory Inventory
+	// Routes keeps the ways through parent proxies. Without it, every host is reached directly.
+	Routes ProxyRoutes
 	// Certificate gives the interception CA's certificate as PEM. Without it, there is none to have.
 	Certificate func() []byte
 	// Assets are the console's files; nil means those built into the program.
