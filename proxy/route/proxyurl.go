@@ -155,18 +155,31 @@ func (p *Proxy) address(s string) error {
 }
 
 // String returns the URL without the password.
-func (p Proxy) String() string {
+func (p Proxy) String() string { return p.text(false) }
+
+// Text returns the URL as ParseProxy takes it, the password only if it is a reference.
+func (p Proxy) Text() string { return p.text(p.Reference) }
+
+func (p Proxy) text(password bool) string {
 	scheme := string(p.Kind)
 	user := ""
 	if p.Named {
-		user = url.PathEscape(p.User)
-		user = strings.NewReplacer(":", "%3A", "@", "%40", "/", "%2F").Replace(user) + "@"
+		user = escape(p.User)
+		if kind, rest, ok := strings.Cut(p.Password, ":"); ok && password {
+			user += ":" + kind + ":" + escape(rest)
+		}
+		user += "@"
 	}
 	host := net.JoinHostPort(p.Host, strconv.Itoa(p.Port))
 	if strings.Contains(p.Host, "%") {
 		host = "[" + strings.Replace(p.Host, "%", "%25", 1) + "]:" + strconv.Itoa(p.Port)
 	}
 	return scheme + "://" + user + host
+}
+
+// escape writes a part of user and password.
+func escape(s string) string {
+	return strings.NewReplacer(":", "%3A", "@", "%40", "/", "%2F", ",", "%2C", ";", "%3B").Replace(url.PathEscape(s))
 }
 
 // clip bounds what errors quote.

@@ -79,7 +79,7 @@ func TestParseProxyNamesThePart(t *testing.T) {
 }
 
 func FuzzParseProxy(f *testing.F) {
-	for _, s := range []string{"http://u:p@h:1", "socks5://[::1]", "h", "https://a%40:b%3a@x.test/", "http://[fe80::1%25e]", "socks4://é@s"} {
+	for _, s := range []string{"http://u:p@h:1", "socks5://[::1]", "h", "https://a%40:b%3a@x.test/", "http://[fe80::1%25e]", "socks4://é@s", "http://u:file:%2Fa,b@p"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -94,6 +94,10 @@ func FuzzParseProxy(f *testing.F) {
 		p.Password, p.Reference = "", false
 		if err != nil || again != p {
 			t.Fatalf("%q is %#v, shown as %q, which is %#v (%v)", text, p, p, again, err)
+		}
+		p, _ = ParseProxy(text)
+		if v, err := ParseVia(p.Text()); p.Reference && (err != nil || len(v.all) != 1 || v.all[0] != p) {
+			t.Fatalf("%q is %#v, kept as %q, which is %#v (%v)", text, p, p.Text(), v, err)
 		}
 	})
 }

@@ -227,8 +227,15 @@ func (c *choice) because(why string) string {
 // system is the way that this machine's settings name.
 func (d *Decider) system(ctx context.Context, t upstream.Target, c *choice) (upstream.Route, error) {
 	s := d.cfg.System
+	none := func(why string) (upstream.Route, error) {
+		r := upstream.Route{Source: c.source, Reason: c.because(why)}
+		if r.Source == SourceSystem { // it has nothing to say
+			r.Source = SourceDirect
+		}
+		return r, nil
+	}
 	if s == nil {
-		return upstream.Route{Source: c.source, Reason: c.because("no system proxy")}, nil
+		return none("no system proxy")
 	}
 	bypass := func(entry string) (upstream.Route, error) {
 		r := bypassed(c.source, entry)
@@ -239,7 +246,7 @@ func (d *Decider) system(ctx context.Context, t upstream.Target, c *choice) (ups
 	if !s.environment.empty() {
 		v := s.environment.proxy(t.Scheme)
 		if v == nil {
-			return upstream.Route{Source: c.source, Reason: c.because("no variable names a proxy for " + t.Scheme)}, nil
+			return none("no variable names a proxy for " + t.Scheme)
 		}
 		if here {
 			return bypass(loopback)
@@ -265,7 +272,7 @@ func (d *Decider) system(ctx context.Context, t upstream.Target, c *choice) (ups
 		if s.environment.httpRefused {
 			why = "HTTP_PROXY is not taken, since REQUEST_METHOD is set too"
 		}
-		return upstream.Route{Source: c.source, Reason: c.because(why)}, nil
+		return none(why)
 	case here && !set.bypass.NotLoopback():
 		return bypass(loopback)
 	case set.pac != (pac.Location{}):

@@ -116,7 +116,7 @@ func TestOrder(t *testing.T) {
 		{"bypass local", corp, target("http", "intranet", 80), "custom [bypass <local>]"},
 		{"bypass block", corp, target("http", "10.2.3.4", 80), "custom [bypass 10.0.0.0/8]"},
 		{"system", asSystem, target("https", "a.test", 443), "system [HTTPS_PROXY] http://env:1"},
-		{"system without a variable", asSystem, target("http", "a.test", 80), "system [no variable names a proxy for http]"},
+		{"system without a variable", asSystem, target("http", "a.test", 80), "direct [no variable names a proxy for http]"},
 		{"system, exempt", asSystem, target("https", "x.b.bank.test", 443), "system [bypass b.bank.test]"},
 		{"system, our own list", asSystem, target("https", "a.corp.test", 443), "system [bypass *.corp.test]"},
 		{"system, loopback", asSystem, target("https", "api.localhost", 443), "system [bypass <local>]"},
@@ -124,8 +124,8 @@ func TestOrder(t *testing.T) {
 		{"system names eaves", own, target("http", "a.test", 80), "system [http_proxy names eaves itself and is ignored]"},
 		{"all", own, target("https", "a.test", 443), "system [ALL_PROXY] socks5://all:1"},
 		{"broken variable", broken, target("https", "a.test", 443), `error: route: choosing the route: HTTPS_PROXY: scheme "gopher": a proxy speaks http, https, socks5 (or socks5h) or socks4 (or socks4a)`},
-		{"no system proxy", bare, target("https", "a.test", 443), "system [no system proxy]"},
-		{"CGI", cgi, target("http", "a.test", 80), "system [HTTP_PROXY is not taken, since REQUEST_METHOD is set too]"},
+		{"no system proxy", bare, target("https", "a.test", 443), "direct [no system proxy]"},
+		{"CGI", cgi, target("http", "a.test", 80), "direct [HTTP_PROXY is not taken, since REQUEST_METHOD is set too]"},
 		{"direct", asNone, target("https", "a.corp.test", 443), "direct []"},
 		{"only https", schemes, target("http", "a.test", 80), "custom [no proxy given for http]"},
 	} {
@@ -158,7 +158,7 @@ func TestDesktopSettings(t *testing.T) {
 		{values{enable: true, server: "http=p:1"}, "a.test", "system [Windows proxy settings name no proxy for https]"},
 		{values{enable: true, server: "p:8080"}, "127.0.0.1", "system [bypass loopback]"},
 		{values{enable: true, server: "p:8080", override: "<-loopback>"}, "127.0.0.1", "system [Windows proxy settings] http://p:8080"},
-		{values{}, "a.test", "system [no system proxy]"},
+		{values{}, "a.test", "direct [no system proxy]"},
 	} {
 		s := systemOf(nil)
 		s.read = func(context.Context) (*settings, error) { return parseRegistry(c.values) }

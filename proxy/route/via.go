@@ -3,6 +3,7 @@ package route
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -133,23 +134,34 @@ func (v Via) chain(scheme string) []Proxy {
 	return v.byScheme["socks"]
 }
 
-// Strings returns the way as ParseVia takes it, but for passwords.
-func (v Via) Strings() []string {
+// Strings returns the way as it is shown: as ParseVia takes it, but without passwords.
+func (v Via) Strings() []string { return v.texts(Proxy.String, v.pac.String()) }
+
+// Texts returns the way as ParseVia takes it. Passwords that are references stand in it, others do not.
+func (v Via) Texts() []string {
+	location := v.pac.File
+	if v.pac.URL != "" {
+		location = v.pac.URL
+	}
+	return v.texts(Proxy.Text, location)
+}
+
+func (v Via) texts(text func(Proxy) string, location string) []string {
 	switch v.mode {
 	case direct:
 		return []string{"direct"}
 	case system:
 		return []string{"system"}
 	case script:
-		return []string{"pac+" + v.pac.String()}
+		return []string{"pac+" + location}
 	}
 	var texts []string
 	for _, p := range v.all {
-		texts = append(texts, p.String())
+		texts = append(texts, text(p))
 	}
 	for _, scheme := range []string{"http", "https", "socks"} {
 		for _, p := range v.byScheme[scheme] {
-			texts = append(texts, scheme+"="+p.String())
+			texts = append(texts, scheme+"="+text(p))
 		}
 	}
 	return texts
@@ -160,15 +172,46 @@ func (v Via) String() string { return strings.Join(v.Strings(), ", ") }
 // Direct says that the way leads through no proxy.
 func (v Via) Direct() bool { return v.mode == direct }
 
+// proxies are all of them.
+func (v Via) proxies() []Proxy {
+	return slices.Concat(v.all, v.byScheme["http"], v.byScheme["https"], v.byScheme["socks"])
+}
+
+var errInClear = errors.New("a password in clear")
+
+// kept says whether the way can be kept in a file: errInClear with the URL as it could, where a password stands in it.
+func (v Via) kept() (better string, err error) {
+	for _, p := range v.proxies() {
+		if p.Password != "" && !p.Reference {
+			return p.withReference(), errInClear
+		}
+	}
+	if u, err := url.Parse(v.pac.URL); err == nil {
+		if _, set := u.User.Password(); set {
+			return "pac+" + v.pac.String(), errInClear
+		}
+	}
+	return "", nil
+}
+
+// withReference is the proxy's URL as it could be.
+func (p Proxy) withReference() string {
+	p.Password, p.Reference = "env:NAME", true
+	return p.Text()
+}
+
+// HasPassword says that one of the proxies has a password, or a reference to one.
+func (v Via) HasPassword() bool {
+	return slices.ContainsFunc(v.proxies(), func(p Proxy) bool { return p.Password != "" })
+}
+
 // Warnings says what in the way had better be otherwise.
 func (v Via) Warnings() []string {
 	var list []string
-	for _, p := range slices.Concat(v.all, v.byScheme["http"], v.byScheme["https"], v.byScheme["socks"]) {
+	for _, p := range v.proxies() {
 		if p.Password != "" && !p.Reference {
-			u := p
-			u.Password = ""
 			list = append(list, fmt.Sprintf("the password of %s stands in clear, where other users and backups may see it: put a reference in its place, such as %s",
-				u, strings.Replace(u.String(), "@", ":env:NAME@", 1)))
+				p, p.withReference()))
 		}
 	}
 	return list
