@@ -93,7 +93,7 @@ Without a command it is "eaves run".`
 	root.SetUsageTemplate(usage)
 	config.AddPlaceFlags(root.PersistentFlags())
 	root.AddCommand(p.runCommand(), p.versionCommand(), p.caCommand(), p.listCommand(), p.showCommand(), p.replayCommand(),
-		p.diffCommand(), p.pruneCommand(), p.exportCommand(), p.importCommand(), p.ruleCommand(), p.certCommand(), p.trustCommand(), p.tlsCommand(), p.secretCommand(), p.recordingCommand(), p.browserCommand(), p.labCommand(),
+		p.diffCommand(), p.pruneCommand(), p.exportCommand(), p.importCommand(), p.ruleCommand(), p.certCommand(), p.trustCommand(), p.tlsCommand(), p.secretCommand(), p.routeCommand(), p.recordingCommand(), p.browserCommand(), p.labCommand(),
 		p.explainCommand(), p.doctorCommand())
 	root.SetHelpCommand(&cobra.Command{Use: "help [COMMAND]", Short: "help about a command", Example: "  eaves help list", RunE: func(cmd *cobra.Command, args []string) error {
 		about, rest, err := root.Find(args)

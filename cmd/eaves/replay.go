@@ -30,6 +30,7 @@ func (p *program) replayCommand() *cobra.Command {
   eaves replay 42 --set method=PUT --set header:X-Debug=1 --set body=@new.json
   eaves replay 42 --cert 2                  with another client certificate; none: without one
   eaves replay 42 --verify off              whoever the server is
+  eaves replay 42 --via http://p.test:3128  through this proxy; direct: through none
   eaves replay 42 --times 100 --concurrency 10
   eaves replay 'host:api.test method:GET' --expect 'status:2xx took<500ms' --junit replay.xml
   eaves replay 42 --diff`,
@@ -51,6 +52,7 @@ The exit status is 1 when a request failed or a result does not match --expect.`
 	f := c.Flags()
 	f.StringArrayVar(&r.set, "set", nil, "change the request: method=…, url=…, header:Name=… (empty: leave out), body=… or body=@`FILE`")
 	f.StringVar(&r.cert, "cert", "", "show the client certificate `ID`, or none")
+	f.StringArrayVar(&r.via, "via", nil, "`WAY`: direct, system, pac+URL, or a proxy, repeated to make a chain")
 	f.StringVar(&r.verify, "verify", "", "`on|off`: verify the server or not, whatever is configured")
 	f.IntVar(&r.times, "times", 1, "send each `N` times")
 	f.IntVar(&r.concurrency, "concurrency", 1, "send up to `N` at once (with --keep-timing: as many as there were)")
@@ -73,6 +75,7 @@ type replayer struct {
 	keepTiming, diff, json     bool
 	expect, junit              string
 	cert, verify               string
+	via                        []string
 	changes                    changes
 	mu                         sync.Mutex // over output and results
 	results                    []result
@@ -101,6 +104,9 @@ func (r *replayer) check() error {
 		return err
 	}
 	r.changes.certificate = r.cert
+	if r.changes.via, err = ways(r.via); err != nil {
+		return err
+	}
 	r.changes.verify, err = onOff("--verify", r.verify)
 	return err
 }
@@ -274,6 +280,7 @@ type changes struct {
 	headers     []capture.Field // an empty value: leave out
 	body        *[]byte
 	certificate string
+	via         []string
 	verify      *bool
 }
 
@@ -320,6 +327,9 @@ func (c changes) overrides(ctx context.Context, api *client.Client, id int64) (m
 	}
 	if c.certificate != "" {
 		o["certificate"] = c.certificate
+	}
+	if len(c.via) > 0 {
+		o["via"] = strings.Join(c.via, ",")
 	}
 	if c.verify != nil {
 		o["verify"] = *c.verify

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 //	mode FILE MODE      checks a file's mode
 //	lines FILE N        waits until FILE has N lines
 //
-// and the variables $HTTP, $HTTPS (a go-httpbin), and, once it is up, $PROXY, $CONSOLE, $TOKEN, $PID.
+// and the variables $HTTP, $HTTPS (a go-httpbin), $PARENT (a parent proxy that wants user and password), and, once it is up, $PROXY, $CONSOLE, $TOKEN, $PID.
 func TestScript(t *testing.T) {
 	bin := httpbin.New()
 	plain := httptest.NewServer(bin)
@@ -45,6 +45,8 @@ func TestScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(secure.Close)
+	parent := httptest.NewServer(parentProxy{user: "alice", password: "open-sesame"})
+	t.Cleanup(parent.Close)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("..", "..", "testdata", "script"),
 		RequireUniqueNames:  true,
@@ -57,6 +59,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("SSL_CERT_FILE", roots)
 			env.Setenv("HTTP", plain.URL)
 			env.Setenv("HTTPS", secure.URL)
+			env.Setenv("PARENT", strings.TrimPrefix(parent.URL, "http://"))
 			env.Setenv("HTTPHOST", strings.TrimPrefix(plain.URL, "http://"))
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("XDG_DATA_HOME", "")
@@ -103,7 +106,7 @@ func up(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("it is up already")
 	}
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "SSL_CERT_FILE", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "EAVES_DATA", "EAVES_KEEP", "EAVES_READY_FILE", "SSLKEYLOGFILE", "OPENED", "TMPDIR", "GOCOVERDIR", "GORACE"} {
+	for _, name := range []string{"PATH", "HOME", "SSL_CERT_FILE", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "EAVES_DATA", "EAVES_KEEP", "EAVES_READY_FILE", "SSLKEYLOGFILE", "OPENED", "TMPDIR", "GOCOVERDIR", "GORACE", "http_proxy", "SESAME"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

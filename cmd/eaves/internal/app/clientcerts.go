@@ -134,7 +134,7 @@ func (d *draft) clientCertificate(e *identity.Entry, in webui.ClientCertificateI
 	if in.Secret != nil {
 		e.Passphrase = ""
 		if *in.Secret != "" {
-			if e.Passphrase, err = d.seal(*in.Secret); err != nil {
+			if e.Passphrase, err = d.seal(sealedCertificate, *in.Secret); err != nil {
 				return nil, err
 			}
 		}

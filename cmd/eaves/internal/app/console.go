@@ -25,7 +25,7 @@ func (s sender) Send(ctx context.Context, o webui.Outgoing) (int64, error) {
 		// What the header said of the body was said of another one.
 		header = without(header, "Content-Length", "Transfer-Encoding", "Trailer")
 	}
-	choice, err := s.c.choice(&o)
+	choice, err := s.c.choice(ctx, &o)
 	if err != nil {
 		if o.Body != nil {
 			o.Body.Close()

@@ -34,6 +34,7 @@ import (
 	"eaves/cmd/eaves/internal/failure"
 	"eaves/cmd/eaves/internal/settings"
 	"eaves/proxy"
+	"eaves/proxy/route"
 	"eaves/webui"
 	"eaves/webui/apistore"
 )
@@ -63,8 +64,12 @@ type core struct {
 	policies   atomic.Pointer[tlspolicy.Table]
 	editing    sync.Mutex // of one who changes them through the API
 
-	mu  sync.Mutex
-	own []netip.AddrPort
+	routing *routing
+	decider atomic.Pointer[route.Decider]
+
+	mu        sync.Mutex
+	own       []netip.AddrPort // beside the proxy's
+	listeners []netip.AddrPort // all
 }
 
 // openCore opens what is in a data directory that is held. log takes lines for the user.
@@ -84,6 +89,7 @@ func openCore(ctx context.Context, cfg *config.Config, dir *datadir.Dir, log fun
 	if c.vault, err = vault.Open(dir.Path()); err != nil {
 		return nil, failure.New("opening the vault", err, "")
 	}
+	c.newRouting(cfg)
 	c.identities, c.anchors = identity.New(c.sources(), log), trustanchor.New(log)
 	if cfg.KeyLog != "" {
 		if c.keylog, err = os.OpenFile(cfg.KeyLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
@@ -115,6 +121,7 @@ func openCore(ctx context.Context, cfg *config.Config, dir *datadir.Dir, log fun
 		c.identities.Set(s.ClientCertificates)
 		c.anchors.Set(s.Trust)
 		c.setPolicies(s.TLSPolicies)
+		c.decider.Store(c.routing.decide(s))
 	})
 	c.proxy = c.newProxy(cfg, log)
 	return c, nil
@@ -130,6 +137,7 @@ func (c *core) newProxy(cfg *config.Config, log func(string)) *proxy.Proxy {
 		Identities:  c.identitiesFor,
 		Trust:       c.trustFor,
 		Policy:      c.policyFor,
+		Route:       c.route,
 		Onboarding:  http.HandlerFunc(c.onboard),
 		Own:         c.ownAddresses,
 		PrivateOnly: cfg.LAN,
@@ -189,6 +197,7 @@ func (c *core) newConsole(about webui.About, hosts []string, log func(string)) {
 		Trust:              trustKeeper{c},
 		TLSPolicies:        policyKeeper{c},
 		Secrets:            secretKeeper{c},
+		Routes:             routeKeeper{c},
 
 		Log: log,
 	})

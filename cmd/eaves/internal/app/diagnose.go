@@ -16,11 +16,15 @@ import (
 type diagnostician struct{ c *core }
 
 // question reads what is asked, as for a request to send.
-func (d diagnostician) question(q webui.Question) (t diagnose.Target, choice upstream.Choice, err error) {
+func (d diagnostician) question(ctx context.Context, q webui.Question) (t diagnose.Target, choice upstream.Choice, err error) {
 	if t, err = diagnose.ParseTarget(q.URL); err != nil {
 		return t, choice, &webui.Refusal{Parameter: "url", Detail: err.Error(), Hint: "give a URL such as https://api.example.com/"}
 	}
-	choice, err = d.c.choice(&webui.Outgoing{URL: t.URL, Certificate: q.Certificate, Verify: q.Verify})
+	o := webui.Outgoing{URL: t.URL, Certificate: q.Certificate, Verify: q.Verify}
+	if strings.TrimSpace(q.Via) != "" {
+		o.Via = []string{q.Via}
+	}
+	choice, err = d.c.choice(ctx, &o)
 	return t, choice, err
 }
 
@@ -30,7 +34,7 @@ func (d diagnostician) config() diagnose.Config {
 
 // Explain says what would be done. A route that cannot be found is the answer to the question, not a failure of ours.
 func (d diagnostician) Explain(ctx context.Context, q webui.Question) (*capture.Explanation, error) {
-	t, choice, err := d.question(q)
+	t, choice, err := d.question(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +47,7 @@ func (d diagnostician) Explain(ctx context.Context, q webui.Question) (*capture.
 
 // Examine connects and tells the stages.
 func (d diagnostician) Examine(ctx context.Context, q webui.Question, emit func(capture.DoctorStage)) error {
-	t, choice, err := d.question(q)
+	t, choice, err := d.question(ctx, q)
 	if err != nil {
 		return err
 	}

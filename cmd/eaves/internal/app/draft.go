@@ -41,16 +41,19 @@ func (d *draft) upload(b []byte, ending string) (string, error) {
 	return path, nil
 }
 
-// sealed begins the names of the secrets that are sealed for a client certificate.
-const sealed = "client-certificate-"
+// These begin the names of the secrets that are sealed for a client certificate or a route.
+const (
+	sealedCertificate = "client-certificate-"
+	sealedRoute       = "route-"
+)
 
-// seal puts a secret into the vault, and returns a reference to it.
-func (d *draft) seal(secret string) (string, error) {
+// seal puts a secret into the vault under a name that begins so, and returns a reference to it.
+func (d *draft) seal(begin, secret string) (string, error) {
 	name, err := random()
 	if err != nil {
 		return "", err
 	}
-	name = sealed + name
+	name = begin + name
 	if err := d.c.vault.Set(name, []byte(secret)); err != nil {
 		return "", fmt.Errorf("sealing the secret: %w", err)
 	}
@@ -84,13 +87,14 @@ func (c *core) forget(before, after []string) {
 		kept[a] = true
 	}
 	for _, b := range before {
-		name, isSecret := strings.CutPrefix(b, "vault:"+sealed)
+		name, _ := strings.CutPrefix(b, "vault:")
+		isSecret := name != b && (strings.HasPrefix(name, sealedCertificate) || strings.HasPrefix(name, sealedRoute))
 		switch {
 		case kept[b] || b == "":
 		case strings.HasPrefix(b, copies):
 			_ = os.Remove(b)
 		case isSecret:
-			_ = c.vault.Remove(sealed + name)
+			_ = c.vault.Remove(name)
 		}
 	}
 }

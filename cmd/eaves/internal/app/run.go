@@ -137,6 +137,9 @@ func Start(ctx context.Context, cfg *config.Config, log func(string)) (_ *App, e
 		consoleListener.Close()
 		return nil, errors.Join(err, a.core.close(context.WithoutCancel(ctx)))
 	}
+	for _, w := range cfg.UpstreamProxy.Warnings() {
+		log("warning: " + w)
+	}
 	a.serve(context.WithoutCancel(ctx), proxyListener, consoleListener)
 	return a, nil
 }
@@ -165,6 +168,7 @@ func (a *App) listen() (proxyListener, consoleListener net.Listener, err error) 
 	a.proxyAddr, a.consoleAddr = addrPort(proxyListener), addrPort(consoleListener)
 	a.core.mu.Lock()
 	a.core.own = []netip.AddrPort{a.consoleAddr}
+	a.core.listeners = []netip.AddrPort{a.proxyAddr, a.consoleAddr}
 	a.core.mu.Unlock()
 	return proxyListener, consoleListener, nil
 }

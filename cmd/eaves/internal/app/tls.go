@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -79,9 +80,16 @@ func (c *core) policyFor(s upstream.Server) upstream.Policy {
 		Renegotiation: p.Renegotiation, NoRenegotiation: p.Entry.Renegotiation == tlspolicy.Never}
 }
 
-// choice is what a request to send says of client certificate and verification.
-func (c *core) choice(o *webui.Outgoing) (upstream.Choice, error) {
+// choice is what a request to send says of client certificate, verification and way.
+func (c *core) choice(ctx context.Context, o *webui.Outgoing) (upstream.Choice, error) {
 	choice := upstream.Choice{}
+	if o.Via != nil {
+		r, err := c.along(ctx, o.URL, o.Via)
+		if err != nil {
+			return choice, err
+		}
+		choice.Route = r
+	}
 	if o.Verify != nil {
 		insecure := !*o.Verify
 		choice.Insecure = &insecure

@@ -29,6 +29,7 @@ import (
 	"eaves/capture/hostpattern"
 	"eaves/cmd/eaves/internal/datadir"
 	"eaves/cmd/eaves/internal/failure"
+	"eaves/proxy/route"
 )
 
 // Config is everything that can be configured.
@@ -37,6 +38,10 @@ type Config struct {
 	Data, File string
 	// Listen is the proxy's address, Console that of the console; "off" leaves the console's API on a random port.
 	Listen, Console string
+	// UpstreamProxy is the way to origins, Bypass the hosts to which it is not taken. Where nothing but the default says
+	// so (see From), the settings may say otherwise.
+	UpstreamProxy route.Via
+	Bypass        hostpattern.List
 	// Insecure accepts origins whose certificates do not verify; the exchange then says what would have failed.
 	Insecure bool
 	// LAN listens on every interface, for private clients.
@@ -54,6 +59,8 @@ type Config struct {
 	MaxAge  time.Duration
 	// Passthrough are host patterns whose TLS is not intercepted.
 	Passthrough []hostpattern.Pattern
+
+	from map[string]From
 }
 
 // keylogKey has a variable that many programs know beside its own.
@@ -61,6 +68,28 @@ const (
 	keylogKey = "keylog"
 	keylogEnv = "SSLKEYLOGFILE"
 )
+
+// From is what gave a key its value.
+type From string
+
+// What gives values, the first before the others.
+const (
+	FromFlag        From = "flag"
+	FromEnvironment From = "environment"
+	FromFile        From = "file"
+	FromDefault     From = "default"
+)
+
+// From says what gave a key its value.
+func (c *Config) From(name string) From {
+	if f, ok := c.from[name]; ok {
+		return f
+	}
+	return FromDefault
+}
+
+// texts is a key whose flag may be repeated and takes each value as it is, commas included.
+type texts []string
 
 // Off is the value that turns the console off.
 const Off = "off"
@@ -110,12 +139,8 @@ func Keys() []Key {
 			}
 			return address(&c.Console, v)
 		}},
-		{"upstreamProxy", "none", "parent proxy; none is the only one there is so far", func(_ *Config, v any) error {
-			if v != "none" {
-				return fmt.Errorf("%v: this version of eaves goes to origins directly; the only value is none", v)
-			}
-			return nil
-		}},
+		{"upstreamProxy", texts{"system"}, "way to origins: system, none, pac+URL, or `PROXY`, repeated to make a chain", func(c *Config, v any) error { return via(&c.UpstreamProxy, v) }},
+		{"bypass", "", "hosts to reach without it: a `LIST` of names, *.example.com, .example.com, 10.0.0.0/8, <local>", func(c *Config, v any) error { return bypass(&c.Bypass, v) }},
 		{"insecure", false, "accept origins whose certificates do not verify", func(c *Config, v any) error { return boolean(&c.Insecure, v) }},
 		{"lan", false, "listen on every interface, for clients on private networks", func(c *Config, v any) error { return boolean(&c.LAN, v) }},
 		{keylogKey, "", "append TLS secrets of both sides to `FILE`, for Wireshark; SSLKEYLOGFILE does the same", func(c *Config, v any) error { return text(&c.KeyLog, v) }},
@@ -133,6 +158,9 @@ func Keys() []Key {
 	}
 }
 
+// keyFlag marks the flags of keys: those of commands may have the same name and mean something else.
+const keyFlag = "eaves_key"
+
 // AddFlags adds a flag for each key.
 func AddFlags(fs *pflag.FlagSet) {
 	for _, k := range Keys() {
@@ -143,7 +171,10 @@ func AddFlags(fs *pflag.FlagSet) {
 			fs.String(k.Flag(), d, k.Help)
 		case []string:
 			fs.StringSlice(k.Flag(), d, k.Help)
+		case texts:
+			fs.StringArray(k.Flag(), d, k.Help)
 		}
+		fs.Lookup(k.Flag()).Annotations = map[string][]string{keyFlag: {k.Name}}
 	}
 }
 
@@ -155,7 +186,7 @@ func AddPlaceFlags(fs *pflag.FlagSet) {
 
 // Load reads flags, environment and file. Its error names every mistake.
 func Load(flags *pflag.FlagSet) (*Config, error) {
-	c := &Config{}
+	c := &Config{from: map[string]From{}}
 	doc, err := c.places(flags)
 	if err != nil {
 		return nil, err
@@ -172,15 +203,18 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 		}
 		from := "default of " + k.Name
 		switch f := flags.Lookup(k.Flag()); {
-		case f != nil && f.Changed:
+		case f != nil && f.Changed && f.Annotations[keyFlag] != nil:
 			from = "--" + f.Name
+			c.from[k.Name] = FromFlag
 			if err := v.BindPFlag(k.Name, f); err != nil {
 				return nil, err
 			}
 		case os.Getenv(k.Env()) != "":
 			from = k.Env()
+			c.from[k.Name] = FromEnvironment
 		case doc.line(k.Name) > 0:
 			from = fmt.Sprintf("%s:%d: %s", doc.path, doc.line(k.Name), k.Name)
+			c.from[k.Name] = FromFile
 		case k.Name == keylogKey && os.Getenv(keylogEnv) != "":
 			from = keylogEnv
 			v.SetDefault(k.Name, os.Getenv(keylogEnv))

@@ -141,7 +141,7 @@ func TestMistakes(t *testing.T) {
 		{"a value for a level", "retention: 5\n", nil, nil, []string{"eaves.yaml:1: retention takes keys below it"}},
 		{"a list for a value", "listen: [a, b]\n", nil, nil, []string{"eaves.yaml:1: listen: "}},
 		{"keys below a value", "listen:\n  host: a\n", nil, nil, []string{"eaves.yaml:1: listen: "}},
-		{"a parent proxy", "", nil, []string{"--upstream-proxy", "http://127.0.0.1:3128"}, []string{"--upstream-proxy: http://127.0.0.1:3128: "}},
+		{"a parent proxy", "", nil, []string{"--upstream-proxy", "gopher://127.0.0.1"}, []string{`--upstream-proxy: proxy URL: scheme "gopher": `}},
 		{"a port", "", nil, []string{"--listen", "127.0.0.1:65536"}, []string{`--listen: "127.0.0.1:65536": the port`}},
 		{"itself", "data: elsewhere\n", nil, nil, []string{"eaves.yaml:1: data: "}},
 	} {
@@ -218,4 +218,47 @@ func FuzzFile(f *testing.F) {
 			_ = d.values()
 		}
 	})
+}
+
+func TestUpstreamProxy(t *testing.T) {
+	data := t.TempDir()
+	yaml := func(text string) { write(t, filepath.Join(data, "eaves.yaml"), text) }
+	for _, c := range []struct {
+		name, file  string
+		env         map[string]string
+		args        []string
+		via, bypass string
+		from        From
+	}{
+		{name: "default", via: "system", from: FromDefault},
+		{name: "a chain of flags", args: []string{"--upstream-proxy", "http://a:1", "--upstream-proxy", "socks5://b"}, via: "http://a:1, socks5://b:1080", from: FromFlag},
+		{name: "flag before environment", env: map[string]string{"EAVES_UPSTREAM_PROXY": "http://a:1"}, args: []string{"--upstream-proxy", "none"}, via: "direct", from: FromFlag},
+		{name: "environment before file", file: "upstreamProxy: http://b:1", env: map[string]string{"EAVES_UPSTREAM_PROXY": "http://a:1,https://c"}, via: "http://a:1, https://c:443", from: FromEnvironment},
+		{name: "file", file: "upstreamProxy: pac+http://wpad/x.pac\nbypass: '*.corp.test'", via: "pac+http://wpad/x.pac", bypass: "*.corp.test", from: FromFile},
+		{name: "lists in the file", file: "upstreamProxy: [http://a:1, 'https=b']\n", from: ""},
+		{name: "file's lists", file: "upstreamProxy:\n- http://a:1\n- socks4://b\nbypass: [.lan, <local>]", via: "http://a:1, socks4a://b:1080", bypass: ".lan,<local>", from: FromFile},
+		{name: "a PAC file's commas", args: []string{"--upstream-proxy", "pac+http://wpad/x.pac?a,b", "--bypass", "a.test;10.0.0.0/8, <-loopback>"}, via: "pac+http://wpad/x.pac", bypass: "a.test,10.0.0.0/8,<-loopback>", from: FromFlag},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			yaml(c.file)
+			cfg, err := load(t, c.env, append(c.args, "--data", data)...)
+			if c.from == "" {
+				if err == nil || !strings.Contains(err.Error(), "either one chain") {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if err != nil || cfg.UpstreamProxy.String() != c.via || cfg.Bypass.String() != c.bypass || cfg.From("upstreamProxy") != c.from {
+				t.Errorf("got %+v, %v", cfg, err)
+			}
+		})
+	}
+	yaml("upstreamProxy: gopher://x\nbypass: a..b\n")
+	if _, err := load(t, map[string]string{"EAVES_BYPASS": "<lokal>"}, "--data", data); err == nil || !strings.Contains(err.Error(), `eaves.yaml:1: upstreamProxy: proxy URL: scheme "gopher"`) ||
+		!strings.Contains(err.Error(), `EAVES_BYPASS: bypass entry "<lokal>"`) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := load(t, nil, "--data", t.TempDir(), "--upstream-proxy", "http://u:secret@h:x"); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v", err)
+	}
 }

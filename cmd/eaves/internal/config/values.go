@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"eaves/capture/hostpattern"
+	"eaves/proxy/route"
 )
 
 // text sets p to a single text.
@@ -110,6 +111,41 @@ func patterns(p *[]hostpattern.Pattern, v any) error {
 		return errors.New(strings.Join(mistakes, "; "))
 	}
 	return nil
+}
+
+// via sets p to the way that one or several texts name.
+func via(p *route.Via, v any) error {
+	list, err := several(v)
+	if err != nil {
+		return err
+	}
+	*p, err = route.ParseVia(list...)
+	return err
+}
+
+// bypass sets p to a bypass list.
+func bypass(p *hostpattern.List, v any) error {
+	list, err := several(v)
+	if err != nil {
+		return err
+	}
+	*p, err = hostpattern.ParseList(strings.Join(list, ","))
+	return err
+}
+
+// several are the texts of a value that may be one or a list.
+func several(v any) ([]string, error) {
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		return []string{v}, nil
+	case []string:
+		return v, nil
+	case texts:
+		return v, nil
+	}
+	return nil, errors.New("expected a text or a list of them")
 }
 
 // ParseSize reads a number of bytes: 1048576, 500k, 20m, 1.5g, 2GiB. Units are powers of 1024.

@@ -7,6 +7,7 @@ import (
 	"eaves/certs/identity"
 	"eaves/certs/tlspolicy"
 	"eaves/certs/trustanchor"
+	"eaves/proxy/route"
 )
 
 // list is one of the lists in the settings. An item's id is given when it is added and to no other ever after.
@@ -44,8 +45,15 @@ func tlsPolicies() list[tlspolicy.Entry] {
 		func(e *tlspolicy.Entry) *int64 { return &e.ID }, (*tlspolicy.Entry).Validate}
 }
 
+func routes() list[route.Entry] {
+	return list[route.Entry]{"route", func(s *Settings) (*[]route.Entry, *int64) { return &s.Routes, &s.NextRoute },
+		func(e *route.Entry) *int64 { return &e.ID }, (*route.Entry).Validate}
+}
+
 // lists are all lists.
-func lists() []anyList { return []anyList{rules(), clientCertificates(), trust(), tlsPolicies()} }
+func lists() []anyList {
+	return []anyList{rules(), clientCertificates(), trust(), tlsPolicies(), routes()}
+}
 
 // clone gives s items of its own to write to.
 func (l list[T]) clone(s *Settings) {
@@ -130,4 +138,9 @@ func (f *File) EditTrust(change func([]trustanchor.Entry) ([]trustanchor.Entry, 
 // EditTLSPolicies edits the TLS policies; see edit.
 func (f *File) EditTLSPolicies(change func([]tlspolicy.Entry) ([]tlspolicy.Entry, error)) ([]tlspolicy.Entry, error) {
 	return edit(f, tlsPolicies(), change)
+}
+
+// EditRoutes edits the routes; see edit.
+func (f *File) EditRoutes(change func([]route.Entry) ([]route.Entry, error)) ([]route.Entry, error) {
+	return edit(f, routes(), change)
 }

@@ -27,6 +27,7 @@ import (
 	"eaves/certs/trustanchor"
 	"eaves/cmd/eaves/internal/datadir"
 	"eaves/cmd/eaves/internal/failure"
+	"eaves/proxy/route"
 )
 
 // Settings are all settings in one revision. Beside each list stands the id that its next new item is given.
@@ -41,6 +42,10 @@ type Settings struct {
 	Trust                 []trustanchor.Entry `json:"trust"`
 	NextTLSPolicy         int64               `json:"nextTLSPolicy"`
 	TLSPolicies           []tlspolicy.Entry   `json:"tlsPolicies"`
+	NextRoute             int64               `json:"nextRoute"`
+	Routes                []route.Entry       `json:"routes"`
+	// DefaultRoute is nil where nobody has changed it.
+	DefaultRoute *route.Default `json:"defaultRoute,omitempty"`
 }
 
 // defaults are the settings of a fresh data directory.
@@ -101,6 +106,11 @@ func (f *File) OnChange(fn func(Settings)) {
 // SetRecording turns recording on or off.
 func (f *File) SetRecording(on bool) error {
 	return f.change(func(s *Settings) error { s.Recording = on; return nil })
+}
+
+// SetDefaultRoute changes what holds where no route matches.
+func (f *File) SetDefaultRoute(d route.Default) error {
+	return f.change(func(s *Settings) error { s.DefaultRoute = &d; return nil })
 }
 
 // change writes a new revision, and makes it hold once it is written.
@@ -221,6 +231,11 @@ func (s *Settings) validate() error {
 	for _, l := range lists() {
 		if err := l.validate(s); err != nil {
 			return err
+		}
+	}
+	if s.DefaultRoute != nil {
+		if _, _, err := s.DefaultRoute.Read(); err != nil {
+			return fmt.Errorf("%w default route: %w", ErrInvalid, err)
 		}
 	}
 	return nil
