@@ -112,7 +112,7 @@ func (r *Registry) Set(entries []Entry) {
 func (r *Registry) value(e Entry) *reread.Value[*Loaded] {
 	return reread.New(e.paths(),
 		func() (*Loaded, error) { return Load(context.Background(), e, r.from) },
-		func(err error) bool { return e.Token == "" && !lasting(err) },
+		func(err error) bool { return !lasting(err) },
 		func(before, after reread.State[*Loaded]) { r.changed(&e, before, after) })
 }
 

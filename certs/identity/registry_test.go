@@ -304,7 +304,7 @@ func TestATokenIsOpenedOnce(t *testing.T) {
 		t.Fatalf("opened %d times, closed: %v, %v", opened, token.closed, err)
 	}
 	// A PIN that is wrong is not tried again by itself: that might lock the token.
-	fail, opened = errors.New("CKR_PIN_INCORRECT"), 0
+	fail, opened = error(&keyfile.Error{What: "the PIN is not right", Kind: keyfile.WrongPassphrase}), 0
 	r.Set([]Entry{e})
 	for range 3 {
 		r.Matching("a.test", 443, false)
@@ -312,6 +312,9 @@ func TestATokenIsOpenedOnce(t *testing.T) {
 	}
 	if opened != 1 {
 		t.Fatalf("a token with a wrong PIN was opened %d times", opened)
+	}
+	if !lasting(r.States()[0].Err) {
+		t.Fatal("a wrong PIN may be tried again")
 	}
 }
 
