@@ -223,6 +223,9 @@ func countdown(end, now time.Time) string {
 	case now.After(end) && days == 0:
 		return "expired today"
 	case now.After(end):
+		if days == -1 {
+			return "expired 1 day ago"
+		}
 		return fmt.Sprintf("expired %d days ago", -days)
 	case days == 0:
 		return "expires today"

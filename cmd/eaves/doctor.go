@@ -93,11 +93,11 @@ func (p *program) tellStage(s capture.DoctorStage) {
 		took = fmt.Sprintf("  (%.1f ms)", s.Time)
 	}
 	fmt.Fprintf(p.out, "%-8s %s%s\n", word, harmless(s.Title), took)
-	for _, f := range s.Facts {
-		fmt.Fprintf(p.out, "         %s: %s\n", harmless(f.Name), harmless(f.Value))
-	}
 	if s.Message != "" {
 		fmt.Fprintf(p.out, "         %s\n", harmless(s.Message))
+	}
+	for _, f := range s.Facts {
+		fmt.Fprintf(p.out, "         %s: %s\n", harmless(f.Name), harmless(f.Value))
 	}
 	if s.Hint != "" {
 		fmt.Fprintf(p.out, "         next: %s\n", harmless(s.Hint))

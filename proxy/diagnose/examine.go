@@ -310,7 +310,10 @@ func clientCertificateStage(cc *capture.ClientCertificate) capture.DoctorStage {
 	default:
 		s.Status, s.Message = capture.DoctorSkipped, "None, as none was asked for."
 	}
-	s.Note("note", cc.Note)
+	if cc.Note != "" {
+		s.Status = capture.DoctorWarning
+		s.Note("note", cc.Note)
+	}
 	return s
 }
 
