@@ -80,7 +80,7 @@ func (c *Client) chainError(ctx context.Context, w *Route, err error) *Error {
 		return fail(capture.StageProxy, err, "%v", err)
 	}
 	e := fail(he.Stage, he, "%s", he.Message)
-	e.Hint, e.unreachable, e.answered = he.Hint, he.Unreachable, he.Answer != nil
+	e.Hint, e.unreachable, e.answered = he.Hint, he.Unreachable, he.Answered
 	if he.Stage == capture.StageRoute {
 		e.Hint = "this route would lead back to where it begins: eaves route list says why it is taken"
 	}

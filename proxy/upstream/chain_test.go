@@ -299,6 +299,64 @@ func TestWhoAnsweredPlainHTTP(t *testing.T) {
 	}
 }
 
+// TestBrokenProxyOfPlainHTTP: a proxy that does not answer is named in error and receipt, with what to look at.
+func TestBrokenProxyOfPlainHTTP(t *testing.T) {
+	squid := hoptest.Squid(t, hoptest.SquidOptions{Schemes: []string{"basic"}})
+	for name, tt := range map[string]struct {
+		answer string
+		want   []string
+	}{
+		"hangs up":   {"", []string{"connection closed by the other side without an answer", "may speak TLS", "the proxy's log"}},
+		"speaks SSH": {"SSH-2.0-x\r\n", []string{"sent an invalid answer", "SSH-2.0-x", "check what listens"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := rawServer(t, func(c net.Conn, br *bufio.Reader) {
+				readHead(br)
+				io.WriteString(c, tt.answer)
+			})
+			h := hop.Hop{Kind: hop.HTTP, Host: "127.0.0.1", Port: portOf(t, u)}
+			call := callTo(t, "GET", "http://origin.test:80/")
+			wantError(t, mustFail(t, testClient(t, Config{Route: through(station(hop.HTTP, squid, alice()), h)}), call), capture.StageProxy, 502,
+				append(tt.want, "proxy 2 of 2, "+h.String())...)
+			if got := proxyOf(t, call); !strings.HasPrefix(got.Error, "proxy 2 of 2, "+h.String()) {
+				t.Errorf("receipt %+v", got)
+			}
+		})
+	}
+	// An answer that breaks off says where to look, too.
+	u := rawServer(t, func(c net.Conn, br *bufio.Reader) {
+		readHead(br)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+	})
+	h := hop.Hop{Kind: hop.HTTP, Host: "127.0.0.1", Port: portOf(t, u)}
+	c := testClient(t, Config{Route: through(h)})
+	resp, err := c.Do(testContext(t), callTo(t, "GET", "http://origin.test:80/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatal(err)
+	}
+	wantError(t, e, capture.StageHTTP, 502, "cut after 4 bytes", "the log of the proxy "+h.Address(), "--via direct")
+}
+
+// TestTinyproxyRefusesWith401: that is how it says that a password is wrong.
+func TestTinyproxyRefusesWith401(t *testing.T) {
+	p := hoptest.Tinyproxy(t, false)
+	plain, _ := plainOrigin(t)
+	c := testClient(t, Config{Route: through(station(hop.HTTP, p, shown(hoptest.User, "wrong-one")))})
+	for range 2 {
+		call := callTo(t, "GET", plain+"/")
+		wantError(t, mustFail(t, c, call), capture.StageProxy, 502, "http proxy "+p.Address(), "basic: refused by the proxy", "eaves route")
+		if f := call.Receipt.Snapshot(); f.AnsweredBy != capture.AnsweredByProxy {
+			t.Errorf("answered by %q", f.AnsweredBy)
+		}
+	}
+}
+
 func TestAbsoluteForm(t *testing.T) {
 	var heads []string
 	h := answering(t, func(_ int64, head string, _ io.Reader) string {

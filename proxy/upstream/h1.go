@@ -359,7 +359,7 @@ func (x *exchange) ended(err error) error {
 	}
 	var op *net.OpError
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op) {
-		return fail(capture.StageHTTP, err, "%s: the answer's body was cut after %d bytes: %s", x.hc.where, x.body.Count(), plain(err))
+		return fail(capture.StageHTTP, err, "%s: the answer's body was cut after %d bytes: %s", x.hc.where, x.body.Count(), plain(err)).hint("%s", x.hc.whereCut())
 	}
 	return err // of whoever was written to
 }

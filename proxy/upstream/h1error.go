@@ -28,5 +28,5 @@ func invalidHead(where, scheme string, p *wire.ParseError) *Error {
 	if len(head) > few {
 		head = head[:few]
 	}
-	return fail(capture.StageHTTP, p, "%s sent an invalid answer: %s; it begins %q", where, p.Reason, head)
+	return fail(capture.StageHTTP, p, "%s sent an invalid answer: %s; it begins %q", where, p.Reason, head).hint("check what listens on this port")
 }

@@ -71,7 +71,7 @@ func (s *h2stream) failed(err error) *Error {
 		return fail(capture.StageHTTP, goAway, "%s: %sthe server ended the HTTP/2 connection with GOAWAY %v (%s) %q", cc.where, before, goAway.code, codeWords(goAway.code), goAway.debug)
 	}
 	if answered {
-		return fail(capture.StageHTTP, err, "%s: %s%s (HTTP/2)", cc.where, before, plain(err))
+		return fail(capture.StageHTTP, err, "%s: %s%s (HTTP/2)", cc.where, before, plain(err)).hint("%s", cc.whereCut())
 	}
 	return again(fail(capture.StageHTTP, err, "%s: %s without an answer (HTTP/2)", cc.where, plain(err)).hint("the server's log may say why"), false)
 }

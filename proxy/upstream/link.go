@@ -36,6 +36,14 @@ func (l *link) CloseWrite() error {
 	return l.sock.CloseWrite()
 }
 
+// whereCut is what to do about an answer that broke off.
+func (l *link) whereCut() string {
+	if n := len(l.route.Hops); n > 1 {
+		return "what came is incomplete: the log of the proxy " + l.route.Hops[n-2].Address + ", or the origin's, may say why; eaves replay ID --via direct leaves the proxy out"
+	}
+	return "what came is incomplete: the server's log may say why"
+}
+
 // security is its TLS, nil where it has none.
 func (l *link) security() *secured { return l.secured }
 

@@ -3,7 +3,9 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -82,17 +84,14 @@ func (p *passage) run(ctx context.Context) (*Response, *Error) {
 		p.sents = append(p.sents, sub.Sent())
 		if e != nil {
 			p.hc.free()
-			if e.Stage == capture.StageHTTP {
-				e.Stage = capture.StageProxy
-			}
 			if !e.unsent || try == tries || ctx.Err() != nil || !e.again && (!p.reused || p.fresh) || p.body != nil && !p.body.again() {
-				return nil, e
+				return nil, p.broken(e)
 			}
 			try++
 			p.hc, p.fresh, p.auth = nil, true, p.h.client.hops.Auth(p.hop)
 			continue
 		}
-		if resp.Status != http.StatusProxyAuthRequired {
+		if !p.asks(resp) {
 			p.accepted()
 			p.note(resp)
 			p.hc.free()
@@ -112,6 +111,12 @@ func (p *passage) run(ctx context.Context) (*Response, *Error) {
 				hint("send the request again: what the proxy wants is known now")
 		}
 	}
+}
+
+// asks says whether an answer is the proxy's question who we are. Some say 401 where they do not take what they were shown.
+func (p *passage) asks(resp *Response) bool {
+	return resp.Status == http.StatusProxyAuthRequired ||
+		resp.Status == http.StatusUnauthorized && p.auth.Scheme() != "none" && p.h.whose(resp) == capture.AnsweredByProxy
 }
 
 // connect gets a connection to the proxy, for this call alone.
@@ -188,8 +193,7 @@ func (p *passage) introduce(ctx context.Context) *Error {
 				p.hc, p.fresh, value, p.auth = nil, true, "", p.h.client.hops.Auth(p.hop)
 				continue
 			}
-			e.Stage = capture.StageProxy
-			return e
+			return p.broken(e)
 		}
 		usable := p.drain(resp, ask, nil)
 		if resp.Status != http.StatusProxyAuthRequired {
@@ -236,8 +240,36 @@ func (p *passage) failed(err error) *Error {
 	if !errors.As(err, &he) {
 		return fail(capture.StageProxy, err, "%s: %v", p.hop, err)
 	}
-	e := fail(he.Stage, he, "%s", he.Message)
+	e := fail(he.Stage, he, "%s%s", p.place(), he.Message)
 	e.Hint, e.answered = he.Hint, true
+	return e
+}
+
+// place says which of several proxies this is: the last.
+func (p *passage) place() string {
+	if n := len(p.h.way.Hops); n > 1 {
+		return fmt.Sprintf("proxy %d of %[1]d, ", n)
+	}
+	return ""
+}
+
+// broken is the error of a proxy that did not answer a request. It is noted in the receipt.
+func (p *passage) broken(e *Error) *Error {
+	switch e.Stage {
+	case capture.StageHTTP:
+		e.Stage = capture.StageProxy
+	case capture.StageTimeout, capture.StageProxy:
+	default:
+		return e
+	}
+	e.Message = p.place() + e.Message
+	var op *net.OpError
+	if e.Cause != nil && (hungUpOn(e.Cause) || errors.As(e.Cause, &op) && op.Op == "remote error") {
+		e.Hint = p.hop.WhereItHangsUp()
+	}
+	p.call.Receipt.update(func(f *Facts) {
+		f.Route = p.route(func(h *capture.Hop) { h.Error = e.Message })
+	})
 	return e
 }
 
@@ -249,7 +281,7 @@ func (p *passage) refused(resp *Response, err error) {
 			h.Status, h.StatusText, h.ResponseHeader = resp.Status, resp.Reason, hop.Header(resp.Fields)
 			var he *hop.Error
 			if errors.As(err, &he) {
-				h.Error = he.Message
+				h.Error = p.place() + he.Message
 			}
 		})
 	})

@@ -34,7 +34,7 @@ func (h *host) whose(resp *Response) capture.Answerer {
 		f.Has("Proxy-Authenticate"),
 		statusOfProxy(f.Values("Proxy-Status")),
 		resp.Status >= 300 && product,
-		resp.Status >= 400 && signs && !via:
+		resp.Status >= 300 && signs && !via:
 		return capture.AnsweredByProxy
 	}
 	return capture.AnsweredByOrigin

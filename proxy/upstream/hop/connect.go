@@ -58,7 +58,7 @@ func (d *Dialer) connect(ctx context.Context, s *stream, h Hop, auth *Auth, to *
 		if err != nil {
 			var e *Error
 			if errors.As(err, &e) {
-				e.Answer = a
+				e.Answer, e.Answered = a, true
 			}
 			return err
 		}
@@ -145,7 +145,7 @@ func refused(h Hop, to *station, a *Answer) *Error {
 	if said := Words(a.Fields, a.Body); said != "" {
 		e.Message += " (" + said + ")"
 	}
-	e.Answer = a
+	e.Answer, e.Answered = a, true
 	switch {
 	case a.Status == http.StatusForbidden, a.Status == http.StatusMethodNotAllowed:
 		e.Hint = "this is the proxy's own rule: it may allow other hosts or ports only; eaves route add goes another way"
@@ -153,8 +153,11 @@ func refused(h Hop, to *station, a *Answer) *Error {
 		e.Hint = "look at it from the proxy: it cannot look up or reach " + to.address
 	case a.Status == http.StatusLoopDetected:
 		e.Hint = "the way leads in a circle: take this proxy off the route (eaves route list), or have it go direct"
-	case a.Status/100 == 3:
-		e.Hint = "a proxy that redirects wants something first, such as a login in a browser"
+	case a.Status/100 == 3, a.Status == http.StatusNetworkAuthenticationRequired:
+		e.Hint = "this proxy wants something first, such as a login in a browser"
+		if to := short(a.Fields.Get("Location")); to != "" {
+			e.Hint += ": " + to
+		}
 	default:
 		e.Hint = "eaves route add HOST --via leads this host another way"
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 
 	"eaves/capture"
@@ -23,8 +24,9 @@ type Error struct {
 	Cause error
 	// Unreachable says that there was no connection to the first proxy: nothing has been asked of it.
 	Unreachable bool
-	// Answer is what the proxy answered, where it did.
-	Answer *Answer
+	// Answered says that it is the proxy's own answer, and no lack of one. Answer is what an HTTP proxy said.
+	Answered bool
+	Answer   *Answer
 }
 
 // Answer is what a proxy said instead of letting a connection through.
@@ -49,6 +51,12 @@ func (e *Error) hint(format string, a ...any) *Error {
 	return e
 }
 
+// no makes it an answer of the proxy's.
+func (e *Error) no() *Error {
+	e.Answered = true
+	return e
+}
+
 // late makes it an error of time.
 func (e *Error) late() *Error {
 	e.Stage = capture.StageTimeout
@@ -63,18 +71,28 @@ func (d *Dialer) broken(h Hop, err error, doing string) *Error {
 		return fail(h, err, "no answer within %v while %s", d.cfg.Timeout, doing).late().
 			hint("the proxy takes connections but does not answer: check that it speaks %s on this port, and whether it can reach the target", h.Kind)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fail(h, err, "it closed the connection while %s", doing)
+		return fail(h, err, "it closed the connection while %s", doing).hint("%s", h.WhereItHangsUp())
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return fail(h, err, "it reset the connection while %s", doing)
+		return fail(h, err, "it reset the connection while %s", doing).hint("%s", h.WhereItHangsUp())
 	}
 	var op *net.OpError
 	why := err
 	if errors.As(err, &op) && op.Err != nil {
 		why = op.Err
 		if op.Op == "remote error" {
-			e := fail(h, err, "it ended TLS with the alert %q while %s", why, doing)
-			return e.hint("a proxy that demands a client certificate says so only now under TLS 1.3: eaves cert add %s --proxy configures one", h.Address())
+			return fail(h, err, "it ended TLS with the alert %q while %s", strings.TrimPrefix(why.Error(), "tls: "), doing).hint("%s", h.WhereItHangsUp())
 		}
 	}
-	return fail(h, err, "%v while %s", why, doing)
+	return fail(h, err, "%v while %s", why, doing).hint("%s", h.WhereItHangsUp())
+}
+
+// WhereItHangsUp is what to do about a proxy that ends a connection without an answer.
+func (h Hop) WhereItHangsUp() string {
+	switch h.Kind {
+	case HTTP:
+		return "what listens there may speak TLS (https://" + h.Address() + ") or SOCKS (socks5://" + h.Address() + "); else the proxy's log may say why"
+	case HTTPS:
+		return "a proxy that demands a client certificate says so only now under TLS 1.3: eaves cert add " + h.Address() + " --proxy configures one; else its log may say why"
+	}
+	return "check that it speaks " + string(h.Kind) + " on this port; its log may say why"
 }

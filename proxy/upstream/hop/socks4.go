@@ -47,14 +47,16 @@ func socks4(s *stream, h Hop, to *station, r *capture.Hop) error {
 	case 90:
 		return nil
 	case 91:
-		return fail(h, nil, "it refused a connection to %s, or could not make it (SOCKS4 91)", to.what()).
+		return fail(h, nil, "it refused a connection to %s, or could not make it (SOCKS4 91)", to.what()).no().
 			hint("SOCKS4 does not say why: look at the proxy's log")
 	case 92:
-		return fail(h, nil, "it refused a connection to %s: it asks this machine's identd who the user is, and got no answer (SOCKS4 92)", to.what())
+		return fail(h, nil, "it refused a connection to %s: it asks this machine's identd who the user is, and got no answer (SOCKS4 92)", to.what()).no().
+			hint("SOCKS5 does without: name the proxy socks5://%s if it speaks that", h.Address())
 	case 93:
-		return fail(h, nil, "it refused a connection to %s: identd names another user (SOCKS4 93)", to.what())
+		return fail(h, nil, "it refused a connection to %s: identd names another user (SOCKS4 93)", to.what()).no().
+			hint("name the user that identd names: eaves route add HOST --via socks4a://USER@%s", h.Address())
 	}
-	return fail(h, nil, "it answered with the unknown SOCKS4 code %d", a[1])
+	return fail(h, nil, "it answered with the unknown SOCKS4 code %d", a[1]).no().hint("look at the proxy's log")
 }
 
 // notSOCKS says what answers in place of a SOCKS proxy.

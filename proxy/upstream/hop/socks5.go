@@ -41,10 +41,10 @@ func (d *Dialer) socks5(ctx context.Context, s *stream, h Hop, to *station, r *c
 	r.Authentication = "none"
 	switch {
 	case method == methodNothing && len(methods) == 3:
-		return fail(h, nil, "it wants authentication, and no user name and password are configured for it").
+		return fail(h, nil, "it wants authentication, and no user name and password are configured for it").no().
 			hint("name them on its route: eaves route add HOST --via socks5://%s --user NAME --password env:VARIABLE", h.Address())
 	case method == methodNothing:
-		return fail(h, nil, "it takes neither a user name with password nor none").
+		return fail(h, nil, "it takes neither a user name with password nor none").no().
 			hint("it may want GSSAPI, which SOCKS5 is not spoken with here")
 	case method == methodPassword && len(methods) == 4:
 		if err := d.login(ctx, s, h); err != nil {
@@ -100,7 +100,7 @@ func (d *Dialer) login(ctx context.Context, s *stream, h Hop) error {
 		}
 		var a [2]byte
 		_, err := io.ReadFull(s, a[:])
-		no := fail(h, nil, "it refused the password of the user %s", c.User).
+		no := fail(h, nil, "it refused the password of the user %s", c.User).no().
 			hint("correct it: eaves route add HOST --via socks5://%s --user NAME --password env:VARIABLE", h.Address())
 		switch {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -122,7 +122,7 @@ var replies = map[byte]struct{ words, hint string }{
 	4: {"host unreachable", "the proxy cannot look up or reach it"},
 	5: {"connection refused", "nothing listens there, seen from the proxy"},
 	6: {"TTL expired", "the proxy got no answer from there"},
-	7: {"command not supported", ""},
+	7: {"command not supported", "it makes no connections for others: check its configuration"},
 	8: {"address type not supported", "the proxy takes no names, or no IPv6 addresses"},
 }
 
@@ -140,9 +140,9 @@ func readReply(r io.Reader, h Hop, to *station) error {
 	if a[1] != 0 { // what follows a refusal is not always there
 		said, ok := replies[a[1]]
 		if !ok {
-			return fail(h, nil, "it could not connect to %s: unknown SOCKS5 reply %d", to.what(), a[1])
+			return fail(h, nil, "it could not connect to %s: unknown SOCKS5 reply %d", to.what(), a[1]).no().hint("look at the proxy's log")
 		}
-		return fail(h, nil, "it could not connect to %s: %s (SOCKS5 %d)", to.what(), said.words, a[1]).hint("%s", said.hint)
+		return fail(h, nil, "it could not connect to %s: %s (SOCKS5 %d)", to.what(), said.words, a[1]).no().hint("%s", said.hint)
 	}
 	if _, err := io.ReadFull(r, a[2:]); err != nil {
 		return err
