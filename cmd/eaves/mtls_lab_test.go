@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -40,10 +43,13 @@ type mode struct {
 	verdict, alert string
 	// words must all be among message, hint, explanation and verification error; not none of them.
 	words, not []string
-	// doctor is the stage at which eaves doctor stops, "" where it goes through; its words are among what it prints
-	// beside those of words.
+	// doctor is the stage that eaves doctor finds at fault, "" where it goes through and none where it cannot be asked
+	// about this. What it says has the same words.
 	doctor string
 }
+
+// none marks what doctor cannot be asked about, as it sends one small GET.
+const none = "none"
 
 // library is what an error of a library looks like. Users are told what happened in their own words.
 var library = regexp.MustCompile(`x509: |tls: |remote error|local error|(read|write|dial) tcp|i/o timeout|\bEOF\b|syscall|http2: |net/http|use of closed`)
@@ -165,6 +171,9 @@ func (m *mode) run(t *testing.T, c *counterparts, i *instance, api *client.Clien
 		}
 	}
 	e := m.recorded(ctx, t, api)
+	if m.doctor != none {
+		m.examine(ctx, t, c, api)
+	}
 	text := e.words()
 	stage := capture.Stage("")
 	if e.Error != nil {
@@ -186,24 +195,82 @@ func (m *mode) run(t *testing.T, c *counterparts, i *instance, api *client.Clien
 	if alert != m.alert {
 		t.Errorf("alert %q, want %q", alert, m.alert)
 	}
-	for _, w := range m.words {
-		if !strings.Contains(text, w) {
-			t.Errorf("it does not say %q", w)
-		}
-	}
-	for _, w := range m.not {
-		if strings.Contains(text, w) {
-			t.Errorf("it says %q", w)
-		}
-	}
-	if found := library.FindString(text); found != "" {
-		t.Errorf("it speaks like a library: %q", found)
-	}
+	m.check(t, "the exchange", text)
 	if m.cert != "" && !slices.Contains([]string{"not-requested", "no-rule", "unknown"}, verdict) && e.TLS.ClientCertificate.Rule == "" {
 		t.Error("it names no rule")
 	}
 	if t.Failed() || testing.Verbose() {
 		t.Logf("eaves says:\n%s", text)
+	}
+}
+
+// check looks for what has to be said, and what must not be.
+func (m *mode) check(t *testing.T, who, text string) {
+	t.Helper()
+	for _, w := range m.words {
+		if !strings.Contains(text, w) {
+			t.Errorf("%s does not say %q", who, w)
+		}
+	}
+	for _, w := range m.not {
+		if strings.Contains(text, w) {
+			t.Errorf("%s says %q", who, w)
+		}
+	}
+	if found := library.FindString(text); found != "" {
+		t.Errorf("%s speaks like a library: %q", who, found)
+	}
+}
+
+// examine asks doctor about the same URL.
+func (m *mode) examine(ctx context.Context, t *testing.T, c *counterparts, api *client.Client) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"url": m.url(c)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := api.Request(ctx, http.MethodPost, "/doctor", nil, "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var text strings.Builder
+	var failed []string
+	var last capture.DoctorStage
+	for dec := json.NewDecoder(resp.Body); ; {
+		last = capture.DoctorStage{}
+		if err := dec.Decode(&last); errors.Is(err, io.EOF) {
+			t.Fatal("doctor came to no result")
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&text, "%s %s: %s\n", last.Status, last.Title, last.Message)
+		for _, f := range last.Facts {
+			fmt.Fprintf(&text, "    %s: %s\n", f.Name, f.Value)
+		}
+		if last.Hint != "" {
+			fmt.Fprintf(&text, "    next: %s\n", last.Hint)
+		}
+		if last.Stage == capture.DoctorResult {
+			break
+		}
+		if last.Status == capture.DoctorFailed {
+			failed = append(failed, last.Stage)
+		}
+	}
+	before := t.Failed()
+	if at := strings.Join(failed, ", "); at != m.doctor {
+		t.Errorf("doctor finds %q at fault, want %q", at, m.doctor)
+	}
+	switch {
+	case (last.Status == capture.DoctorFailed) != (m.doctor != ""):
+		t.Errorf("doctor's result is %s", last.Status)
+	case last.Message == "" || m.doctor != "" && last.Hint == "":
+		t.Error("doctor's result has no cause or no hint")
+	}
+	m.check(t, "doctor", text.String())
+	if t.Failed() && !before || testing.Verbose() {
+		t.Logf("doctor says:\n%s", &text)
 	}
 }
 

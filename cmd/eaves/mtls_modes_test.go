@@ -17,50 +17,50 @@ func failureModes() []mode {
 func clientModes() []mode {
 	return []mode{
 		// None is sent, one is required.
-		{name: "none-openssl12", at: "openssl12", stage: "tls", verdict: "no-rule", alert: "handshake_failure", words: toAdd, doctor: "verdict"},
+		{name: "none-openssl12", at: "openssl12", stage: "tls", verdict: "no-rule", alert: "handshake_failure", words: toAdd, doctor: "tls"},
 		{name: "none-openssl13", at: "openssl13", stage: "tls", verdict: "no-rule", alert: "certificate_required", words: append([]string{"none is configured for none-openssl13.localhost:"}, toAdd...), doctor: "verdict"},
-		{name: "none-haproxy12", at: "haproxy12", stage: "tls", verdict: "no-rule", alert: "handshake_failure", words: toAdd, doctor: "verdict"},
+		{name: "none-haproxy12", at: "haproxy12", stage: "tls", verdict: "no-rule", alert: "handshake_failure", words: toAdd, doctor: "tls"},
 		{name: "none-haproxy13", at: "haproxy13", stage: "tls", verdict: "no-rule", alert: "certificate_required", words: toAdd, doctor: "verdict"},
-		{name: "none-go12", at: "go12", stage: "tls", verdict: "no-rule", alert: "handshake_failure", words: toAdd, doctor: "verdict"},
+		{name: "none-go12", at: "go12", stage: "tls", verdict: "no-rule", alert: "handshake_failure", words: toAdd, doctor: "tls"},
 		{name: "none-go13", at: "go13", stage: "tls", verdict: "no-rule", alert: "certificate_required", words: toAdd, doctor: "verdict"},
 		{name: "none-gnutls13", at: "gnutls13", stage: "tls", verdict: "no-rule", alert: "certificate_required", words: toAdd, doctor: "verdict"},
 		{name: "none-nginx", at: "nginx", status: 400, verdict: "no-rule", words: append([]string{"No required SSL certificate was sent"}, toAdd...), doctor: "verdict"},
 		{name: "none-nginx12", at: "nginx12", status: 400, verdict: "no-rule", words: toAdd, doctor: "verdict"},
-		{name: "none-upload", at: "openssl13", args: []string{"--data-binary", "@large", "-H", "Expect:"}, stage: "tls", verdict: "no-rule", alert: "certificate_required", words: toAdd},
+		{name: "none-upload", at: "openssl13", args: []string{"--data-binary", "@large", "-H", "Expect:"}, stage: "tls", verdict: "no-rule", alert: "certificate_required", words: toAdd, doctor: none},
 		{name: "none-optional", at: "nginx-optional", status: 200, verdict: "no-rule", words: append([]string{"so none was sent"}, toAdd...)},
 		{name: "none-optional-403", at: "nginx-optional", path: "/secret", status: 403, verdict: "no-rule", words: append([]string{"it answered 403"}, toAdd...), doctor: "verdict"},
 		{name: "other-port", at: "openssl13", cert: "alice", pattern: ":1", stage: "tls", verdict: "no-rule", alert: "certificate_required", words: append([]string{"none is configured for other-port.localhost:", "a rule without a port is for port 443 only"}, toAdd...), doctor: "verdict"},
 		// The issuer is not known to the server.
-		{name: "foreign-openssl12", at: "openssl12", cert: "foreign", stage: "tls", verdict: "rejected", alert: "unknown_ca", words: []string{`its issuer "Unrelated CA" is not among the CAs the server accepts ("Test Root")`, "a CA that the server accepts"}, doctor: "verdict"},
+		{name: "foreign-openssl12", at: "openssl12", cert: "foreign", stage: "tls", verdict: "rejected", alert: "unknown_ca", words: []string{`its issuer "Unrelated CA" is not among the CAs the server accepts ("Test Root")`, "a CA that the server accepts"}, doctor: "tls"},
 		{name: "foreign-openssl13", at: "openssl13", cert: "foreign", stage: "tls", verdict: "rejected", alert: "unknown_ca", words: []string{`"Unrelated CA" is not among the CAs the server accepts`}, doctor: "verdict"},
 		{name: "foreign-haproxy13", at: "haproxy13", cert: "foreign", stage: "tls", verdict: "rejected", alert: "unknown_ca", words: []string{`"Unrelated CA" is not among the CAs the server accepts`}, doctor: "verdict"},
-		{name: "foreign-go12", at: "go12", cert: "foreign", stage: "tls", verdict: "rejected", alert: "unknown_ca", words: []string{`"Unrelated CA" is not among the CAs the server accepts`}, doctor: "verdict"},
+		{name: "foreign-go12", at: "go12", cert: "foreign", stage: "tls", verdict: "rejected", alert: "unknown_ca", words: []string{`"Unrelated CA" is not among the CAs the server accepts`}, doctor: "tls"},
 		{name: "foreign-go13", at: "go13", cert: "foreign", stage: "tls", verdict: "rejected", alert: "unknown_ca", words: []string{`"Unrelated CA" is not among the CAs the server accepts`}, doctor: "verdict"},
 		{name: "foreign-nginx", at: "nginx", cert: "foreign", status: 400, verdict: "rejected", words: []string{"The SSL certificate error", `"Unrelated CA" is not among the CAs the server accepts`}, doctor: "verdict"},
 		{name: "self-issued", at: "openssl13", cert: "selfissued", stage: "tls", verdict: "rejected", alert: "unknown_ca", words: []string{`"selfissued" is not among the CAs the server accepts`}, not: []string{"intermediate CA, its certificate is missing"}, doctor: "verdict"},
 		{name: "foreign-any", at: "nginx-any", cert: "foreign", status: 200, verdict: "accepted", words: []string{`"Unrelated CA" is not among the CAs the server accepts`}},
 		// The certificate of a CA in between is missing.
-		{name: "nochain-openssl12", at: "openssl12", cert: "nochain", stage: "tls", verdict: "rejected", alert: "unknown_ca", words: []string{`ends at "Test Issuing CA"`, "its certificate is missing from the file"}, doctor: "verdict"},
+		{name: "nochain-openssl12", at: "openssl12", cert: "nochain", stage: "tls", verdict: "rejected", alert: "unknown_ca", words: []string{`ends at "Test Issuing CA"`, "its certificate is missing from the file"}, doctor: "tls"},
 		{name: "nochain-openssl13", at: "openssl13", cert: "nochain", stage: "tls", verdict: "rejected", alert: "unknown_ca", words: []string{`ends at "Test Issuing CA"`, "its certificate is missing from the file", "intermediate certificates"}, doctor: "verdict"},
 		{name: "nochain-go13", at: "go13", cert: "nochain", stage: "tls", verdict: "rejected", alert: "unknown_ca", words: []string{`ends at "Test Issuing CA"`, "its certificate is missing from the file"}, doctor: "verdict"},
 		{name: "nochain-nginx", at: "nginx", cert: "nochain", status: 400, verdict: "rejected", words: []string{`ends at "Test Issuing CA"`, "its certificate is missing from the file"}, doctor: "verdict"},
 		// It has expired, or is not valid yet. Servers do not agree on the alert for the latter.
-		{name: "expired-openssl12", at: "openssl12", cert: "outdated", stage: "tls", verdict: "rejected", alert: "certificate_expired", words: []string{"it expired on", "valid now"}, not: []string{"issuer"}, doctor: "verdict"},
+		{name: "expired-openssl12", at: "openssl12", cert: "outdated", stage: "tls", verdict: "rejected", alert: "certificate_expired", words: []string{"it expired on", "valid now"}, not: []string{"is not among"}, doctor: "tls"},
 		{name: "expired-openssl13", at: "openssl13", cert: "outdated", stage: "tls", verdict: "rejected", alert: "certificate_expired", words: []string{"it expired on", "valid now"}, doctor: "verdict"},
 		{name: "expired-haproxy13", at: "haproxy13", cert: "outdated", stage: "tls", verdict: "rejected", alert: "certificate_expired", words: []string{"it expired on"}, doctor: "verdict"},
 		{name: "expired-go13", at: "go13", cert: "outdated", stage: "tls", verdict: "rejected", alert: "certificate_expired", words: []string{"it expired on"}, doctor: "verdict"},
 		{name: "expired-nginx", at: "nginx", cert: "outdated", status: 400, verdict: "rejected", words: []string{"it expired on"}, doctor: "verdict"},
-		{name: "early-openssl12", at: "openssl12", cert: "future", stage: "tls", verdict: "rejected", alert: "bad_certificate", words: []string{"it is not valid before", "clock"}, doctor: "verdict"},
+		{name: "early-openssl12", at: "openssl12", cert: "future", stage: "tls", verdict: "rejected", alert: "bad_certificate", words: []string{"it is not valid before", "clock"}, doctor: "tls"},
 		{name: "early-openssl13", at: "openssl13", cert: "future", stage: "tls", verdict: "rejected", alert: "bad_certificate", words: []string{"it is not valid before"}, doctor: "verdict"},
 		{name: "early-go13", at: "go13", cert: "future", stage: "tls", verdict: "rejected", alert: "certificate_expired", words: []string{"it is not valid before"}, not: []string{"it expired"}, doctor: "verdict"},
 		{name: "early-nginx", at: "nginx", cert: "future", status: 400, verdict: "rejected", words: []string{"it is not valid before"}, doctor: "verdict"},
 		// It is for servers.
-		{name: "usage-openssl12", at: "openssl12", cert: "usage", stage: "tls", verdict: "rejected", alert: "unsupported_certificate", words: []string{"clientAuth", "issued for client authentication"}, doctor: "verdict"},
+		{name: "usage-openssl12", at: "openssl12", cert: "usage", stage: "tls", verdict: "rejected", alert: "unsupported_certificate", words: []string{"clientAuth", "issued for client authentication"}, doctor: "tls"},
 		{name: "usage-openssl13", at: "openssl13", cert: "usage", stage: "tls", verdict: "rejected", alert: "unsupported_certificate", words: []string{"clientAuth"}, doctor: "verdict"},
 		{name: "usage-go13", at: "go13", cert: "usage", stage: "tls", verdict: "rejected", alert: "bad_certificate", words: []string{"clientAuth"}, doctor: "verdict"},
 		{name: "usage-nginx", at: "nginx", cert: "usage", status: 400, verdict: "rejected", words: []string{"clientAuth"}, doctor: "verdict"},
 		// It is revoked; who looks at no list takes it.
-		{name: "revoked-openssl12", at: "openssl12-crl", cert: "withdrawn", stage: "tls", verdict: "rejected", alert: "certificate_revoked", words: []string{"revoked"}, doctor: "verdict"},
+		{name: "revoked-openssl12", at: "openssl12-crl", cert: "withdrawn", stage: "tls", verdict: "rejected", alert: "certificate_revoked", words: []string{"revoked"}, doctor: "tls"},
 		{name: "revoked-openssl13", at: "openssl13-crl", cert: "withdrawn", stage: "tls", verdict: "rejected", alert: "certificate_revoked", words: []string{"the server says that it is revoked"}, doctor: "verdict"},
 		{name: "revoked-haproxy", at: "haproxy-crl", cert: "withdrawn", stage: "tls", verdict: "rejected", alert: "certificate_revoked", words: []string{"the server says that it is revoked"}, doctor: "verdict"},
 		{name: "revoked-nginx", at: "nginx-crl", cert: "withdrawn", status: 400, verdict: "rejected", words: []string{"The SSL certificate error", "revoked"}, doctor: "verdict"},
@@ -71,19 +71,19 @@ func clientModes() []mode {
 		// Also where a certificate is optional, an unusable one is refused.
 		{name: "optional-unusable", at: "nginx-optional", cert: "outdated", status: 400, verdict: "rejected", words: []string{"it expired on"}, doctor: "verdict"},
 		// Its key makes no signature that the server takes.
-		{name: "schemes", at: "openssl-schemes", cert: "alice", stage: "tls", verdict: "unknown", words: []string{"ECDSA", "signature", "could not be used"}, doctor: "client-certificate"},
+		{name: "schemes", at: "openssl-schemes", cert: "alice", stage: "tls", verdict: "unknown", words: []string{"ECDSA", "signature", "could not be used"}, doctor: "tls"},
 		// It is configured, and never asked for.
 		{name: "never-asked", at: "nginx-asks-not", cert: "alice", status: 200, verdict: "not-requested", words: []string{"never asked", "load balancer"}},
-		{name: "never-asked-403", at: "nginx-asks-not", path: "/secret", cert: "alice", status: 403, verdict: "not-requested", words: []string{"never asked", "it answered 403"}, doctor: "verdict"},
+		{name: "never-asked-403", at: "nginx-asks-not", path: "/secret", cert: "alice", status: 403, verdict: "not-requested", words: []string{"never asked", "it answered 403"}},
 		// TLS is content, the application is not.
-		{name: "forbidden", at: "nginx", path: "/secret", cert: "alice", status: 403, verdict: "accepted", words: []string{"TLS accepted it", "403"}, doctor: "verdict"},
+		{name: "forbidden", at: "nginx", path: "/secret", cert: "alice", status: 403, verdict: "accepted", words: []string{"TLS accepted it", "403"}},
 		// Somebody before the origin answers.
-		{name: "in-between", at: "nginx", path: "/squid", cert: "alice", status: 403, verdict: "unknown", words: []string{"A proxy in between answered (403), not the origin"}, doctor: "verdict"},
+		{name: "in-between", at: "nginx", path: "/squid", cert: "alice", status: 403, verdict: "unknown", words: []string{"A proxy in between answered (403), not the origin"}, doctor: "response"},
 		// The server hangs up on what it does not like.
-		{name: "hung-up", at: "mute", cert: "foreign", stage: "http", verdict: "unknown", words: []string{"closed the connection", "some servers do so"}, doctor: "verdict"},
-		{name: "hung-up-on-none", at: "mute", stage: "http", verdict: "no-rule", words: append([]string{"it had asked for a client certificate"}, toAdd...), doctor: "verdict"},
+		{name: "hung-up", at: "mute", cert: "foreign", stage: "http", verdict: "unknown", words: []string{"without an answer", "it had asked for a client certificate and was sent", "some servers do so"}, doctor: "response"},
+		{name: "hung-up-on-none", at: "mute", stage: "http", verdict: "no-rule", words: append([]string{"it had asked for a client certificate"}, toAdd...), doctor: "response"},
 		// A resumed session goes on with what was settled in the first handshake.
-		{name: "resumed", at: "nginx-resumes", cert: "alice", times: 2, status: 200, verdict: "accepted", words: []string{"The session was resumed"}},
+		{name: "resumed", at: "nginx-resumes", cert: "alice", times: 2, status: 200, verdict: "accepted", words: []string{"The session was resumed"}, doctor: none},
 		// These go well: nothing is found where nothing is wrong.
 		{name: "good-openssl12", at: "openssl12", cert: "alice", status: 200, verdict: "accepted", words: []string{"accepted it"}, not: []string{"not among"}},
 		{name: "good-openssl13", at: "openssl13", cert: "alice", status: 200, verdict: "accepted", words: []string{"accepted it"}},
@@ -104,10 +104,10 @@ func askedLateModes() []mode {
 		{name: "late-expired", at: "apache12", path: "/secure", cert: "outdated", stage: "tls", verdict: "rejected", alert: "certificate_expired", words: []string{"it expired on"}, doctor: "verdict"},
 		{name: "late-never", at: "apache12", path: "/secure", cert: "alice", policy: map[string]any{"renegotiation": "never"}, stage: "tls", alert: "no_renegotiation", words: []string{"renegotiate", "--renegotiation", `so "alice" (rule late-never.localhost:*) was not sent`}, not: []string{"none is configured"}, doctor: "verdict"},
 		{name: "late-tls13", at: "apache13", path: "/secure", cert: "alice", status: 200, verdict: "accepted", words: []string{"accepted it"}},
-		{name: "late-tls13-none", at: "apache13", path: "/secure", status: 403, verdict: "not-requested", doctor: "verdict"},
-		{name: "late-tls13only", at: "apache13only", path: "/secure", cert: "alice", status: 403, verdict: "not-requested", words: []string{"never asked", "403"}, doctor: "verdict"},
+		{name: "late-tls13-none", at: "apache13", path: "/secure", status: 403, verdict: "not-requested"},
+		{name: "late-tls13only", at: "apache13only", path: "/secure", cert: "alice", status: 403, verdict: "not-requested", words: []string{"never asked", "403"}},
 		{name: "late-h2", at: "apache-h2", path: "/secure", cert: "alice", status: 200, verdict: "accepted", words: []string{"accepted it"}},
-		{name: "late-upload", at: "apache12", path: "/secure", cert: "alice", args: []string{"--data-binary", "@large", "-H", "Expect:"}, status: 413, verdict: "not-requested", words: []string{"it answered 413", "Expect: 100-continue"}},
+		{name: "late-upload", at: "apache12", path: "/secure", cert: "alice", args: []string{"--data-binary", "@large", "-H", "Expect:"}, status: 413, verdict: "not-requested", words: []string{"it answered 413", "Expect: 100-continue"}, doctor: none},
 		{name: "late-elsewhere", at: "apache12", cert: "alice", status: 200, verdict: "not-requested", words: []string{"never asked"}},
 	}
 }

@@ -361,7 +361,7 @@ func (x *examination) failedStage(e *upstream.Error) (stage, title string) {
 	case capture.StageProxy:
 		return capture.DoctorProxy, "Through the proxy"
 	case capture.StageTLS:
-		if x.facts.Sent != nil {
+		if e.Late {
 			return capture.DoctorVerdict, "What does the server make of it?"
 		}
 		return capture.DoctorTLS, "TLS with " + origin
@@ -405,9 +405,10 @@ func (x *examination) answered(resp *upstream.Response, took time.Duration) bool
 		s.Status, s.Message = capture.DoctorWarning, "The origin answered with an error."
 	}
 	x.tell(s)
-	result, cause := capture.DoctorOK, fmt.Sprintf("The origin answered %d.", resp.Status)
+	result, cause, hint := capture.DoctorOK, fmt.Sprintf("The origin answered %d.", resp.Status), ""
 	if who == capture.AnsweredByProxy {
 		result, cause = capture.DoctorFailed, fmt.Sprintf("A proxy in between answered %d, not the origin.", resp.Status)
+		hint = "ask who runs that proxy; its answer may say more"
 	}
 	if cc := x.clientCertificate(); cc != nil && (cc.Requested || cc.Rule != "") {
 		v := capture.DoctorStage{Stage: capture.DoctorVerdict, Title: "What does the server make of the client certificate?", Status: capture.DoctorInfo, Time: -1, Message: cc.Explanation}
@@ -416,6 +417,11 @@ func (x *examination) answered(resp *upstream.Response, took time.Duration) bool
 		switch {
 		case cc.Verdict == "rejected":
 			v.Status, result, cause = capture.DoctorFailed, capture.DoctorFailed, cc.Explanation
+			hint = "another certificate can be tried with --cert N; the server's log may say more"
+		case cc.Verdict == "no-rule" && (resp.Status == 400 || resp.Status == 403):
+			// It asked for one, got none, and refuses: nothing is more likely to be why.
+			v.Status, result, cause = capture.DoctorFailed, capture.DoctorFailed, cc.Explanation
+			hint = fmt.Sprintf("eaves cert add %s --cert FILE --key FILE", address(x.target.Host, x.target.Port))
 		case cc.Verdict == "accepted":
 			v.Status = capture.DoctorOK
 		}
@@ -424,7 +430,7 @@ func (x *examination) answered(resp *upstream.Response, took time.Duration) bool
 	if result == capture.DoctorOK && len(x.bad) > 0 {
 		cause += " Worth a look: " + strings.Join(x.bad, ", ") + "."
 	}
-	x.result(result, cause, "")
+	x.result(result, cause, hint)
 	return result == capture.DoctorOK
 }
 

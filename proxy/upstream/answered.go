@@ -3,6 +3,8 @@ package upstream
 import (
 	"bytes"
 	"io"
+
+	"eaves/capture"
 )
 
 // What nginx says in the place of an alert: it takes any certificate, and none, in TLS, and refuses the request then.
@@ -26,7 +28,11 @@ func (l *link) answered(r *Receipt, resp *Response) {
 		status = resp.Status
 	}
 	told := s.became(kind, status)
-	r.update(func(f *Facts) { f.TLS = told })
+	r.update(func(f *Facts) {
+		if f.TLS = told; kind == inBetween {
+			f.AnsweredBy = capture.AnsweredByProxy
+		}
+	})
 	if asked, _ := s.auth.state(); asked && resp.Status == 400 {
 		resp.Body = &nginxAnswer{ReadCloser: resp.Body, secured: s, receipt: r}
 	}

@@ -27,6 +27,8 @@ type Error struct {
 	unreachable bool
 	// answered says that it is a parent proxy's answer.
 	answered bool
+	// Late says of a refusal in TLS that it came after the handshake.
+	Late bool
 	// unsent says that the call cannot have reached an application: it may be sent again.
 	unsent bool
 	// again says that so it may also where the connection was new: the server said that it did not act upon the call.

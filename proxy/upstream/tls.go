@@ -251,9 +251,12 @@ func (s *secured) refusal(err error) (*capture.TLS, *Error) {
 	told := s.tell(outcome{kind: alerted, alert: code, resumed: s.outcome.resumed})
 	s.mu.Unlock()
 	if !remote {
-		return told, s.auth.renegotiation(s.where, err)
+		e := s.auth.renegotiation(s.where, err)
+		e.Late = true
+		return told, e
 	}
 	e := fail(capture.StageTLS, err, "TLS with %s: the server ended the connection after the handshake with the alert %s", s.where, alertWords(code))
+	e.Late = true
 	s.auth.blame(e, code)
 	return told, e
 }

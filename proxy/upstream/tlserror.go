@@ -354,7 +354,7 @@ func (a *authentication) renegotiation(where string, err error) *Error {
 		e.Hint = a.add()
 		return e
 	}
-	e.Message += "; it had done so before, or the TLS policy does not let it"
+	e.Message += fmt.Sprintf("; that was not let happen, so %s was not sent: it had done so before, or the TLS policy forbids it", who(&a.terms.identities[0]))
 	return e.hint("eaves tls set %s --renegotiation freely", a.terms.server.rule())
 }
 
