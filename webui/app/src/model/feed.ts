@@ -25,6 +25,8 @@ export interface Status {
   console: string
   ca: string
   data: string
+  /** The file that TLS secrets of both sides are written to, empty for none. */
+  keylog: string
   exchanges: number
   open: number
   queueDepth: number

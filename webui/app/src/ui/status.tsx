@@ -27,6 +27,9 @@ export function Banner() {
           {status.health === 'failing' ? 'Traffic is not being recorded' : 'Not everything is recorded'}: {status.problem}{status.lost ? `; ${status.lost} exchanges are missing` : ''}.{status.hint ? ` ${status.hint}.` : ''}
         </p>
       ) : null}
+      {status.keylog ? (
+        <p class="banner warn">TLS secrets are being written to <code>{status.keylog}</code>: whoever reads that file can decrypt this traffic.</p>
+      ) : null}
       {failure !== '' && link !== 'lost' && <p class="banner bad">The list cannot be read: {failure} <button type="button" class="link" onClick={() => void app.feed.reload()}>Try again</button></p>}
     </div>
   )

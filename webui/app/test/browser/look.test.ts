@@ -159,3 +159,20 @@ describe('with traffic', () => {
     await page.close()
   })
 })
+
+test('while TLS secrets are written the console says so', async () => {
+  const env: Record<string, string> = {}
+  const logging = new Eaves(env)
+  const file = `${logging.dir}/keys.log`
+  env.SSLKEYLOGFILE = file
+  await logging.start()
+  try {
+    const { page, errors } = await open(chrome, logging.url, { width: 1280, height: 800 })
+    await page.locator('.banner', { hasText: `TLS secrets are being written to ${file}` }).waitFor()
+    await check(page, 'keylog')
+    assert.deepEqual(errors, [])
+    await page.close()
+  } finally {
+    await logging.stop()
+  }
+})
