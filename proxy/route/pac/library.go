@@ -222,6 +222,7 @@ func (b *Library) fetched(ctx context.Context, c *copied, l Location) (*Script, 
 func (b *Library) fetch(c *copied, l Location) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetching)
 	defer cancel()
+	begun := b.env.Now()
 	c.mu.Lock()
 	etag, modified := c.etag, c.modified
 	c.mu.Unlock()
@@ -244,7 +245,7 @@ func (b *Library) fetch(c *copied, l Location) {
 		c.script, c.err, c.stale = s, broken, nil
 		c.etag, c.modified = head.Get("Etag"), head.Get("Last-Modified")
 	}
-	c.checked = b.env.Now()
+	c.checked = begun
 	close(c.running)
 	c.running = nil
 }

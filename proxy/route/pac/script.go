@@ -295,7 +295,6 @@ func run[T any](ctx context.Context, s *Script, m *machine, f func(*machine) (T,
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w := &watch{}
-	w.start()
 	done := make(chan outcome, 1)
 	go func() {
 		var o outcome
@@ -310,7 +309,7 @@ func run[T any](ctx context.Context, s *Script, m *machine, f func(*machine) (T,
 		}
 		m.end()
 	}()
-	ticker := time.NewTicker(20 * time.Millisecond)
+	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	var stopped error
 	var late <-chan time.Time
@@ -353,36 +352,41 @@ func run[T any](ctx context.Context, s *Script, m *machine, f func(*machine) (T,
 	}
 }
 
-// watch reckons how long a script has run by itself, and how the heap grew meanwhile.
-type watch struct {
-	spent, since atomic.Int64 // nanoseconds; since is 0 while nothing is reckoned
-	base         atomic.Uint64
-}
+// tick is how often a running script is looked at.
+const tick = 20 * time.Millisecond
 
-func (w *watch) start() { w.since.CompareAndSwap(0, time.Now().UnixNano()) }
+// watch reckons how long a script has run by itself, and how the heap grew meanwhile. It counts the ticks at which the
+// script was seen running: on a machine that is so busy that ticks are lost, the script did not run either.
+type watch struct {
+	paused atomic.Bool
+	base   atomic.Uint64
+	ran    time.Duration // of the one who looks
+}
 
 // pause stops reckoning until the function it returns is called.
 func (w *watch) pause() func() {
-	w.start()
-	w.spent.Add(time.Now().UnixNano() - w.since.Swap(0))
+	w.paused.Store(true)
 	return func() {
 		w.base.Store(0) // others went on meanwhile
-		w.since.Store(time.Now().UnixNano())
+		w.paused.Store(false)
 	}
 }
 
 func (w *watch) look() (ran time.Duration, grown uint64) {
-	since := w.since.Load()
-	if since == 0 {
-		return time.Duration(w.spent.Load()), 0
+	if w.paused.Load() {
+		return w.ran, 0
 	}
+	w.ran += tick
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(sample)
 	heap := sample[0].Value.Uint64()
-	if w.base.CompareAndSwap(0, heap) || heap < w.base.Load() {
-		heap = w.base.Load()
+	if w.base.CompareAndSwap(0, heap) {
+		return w.ran, 0
 	}
-	return time.Duration(w.spent.Load() + time.Now().UnixNano() - since), heap - w.base.Load()
+	if base := w.base.Load(); base > 0 && heap > base {
+		grown = heap - base
+	}
+	return w.ran, grown
 }
 
 // Address is a request's URL as scripts may see it: that of anything but plain http without path and query, as browsers
