@@ -24,6 +24,7 @@ import (
 	"eaves/certs/trustanchor"
 	"eaves/cmd/eaves/internal/client"
 	"eaves/cmd/eaves/internal/config"
+	"eaves/cmd/eaves/internal/datadir"
 	"eaves/proxy/upstream"
 	"eaves/webui"
 )
@@ -197,6 +198,63 @@ func TestRemovingAnEntryLeavesItsFiles(t *testing.T) {
 	}
 }
 
+// TestRemovingAnEntryTakesNothingElse: a path that leads out of the copies' directory is none of a copy, and what another
+// entry refers to as well stays.
+func TestRemovingAnEntryTakesNothingElse(t *testing.T) {
+	c, cfg := stopped(t)
+	ca := filepath.Join(cfg.Data, "ca.pem")
+	cert, _, sealed := alice(t, 1)
+	var first, second webui.ClientCertificate
+	do(t, c, http.MethodPost, "/client-certificates", map[string]any{"host": "a.test", "certificateData": cert, "keyData": sealed, "secret": "hush"}, &first)
+	do(t, c, http.MethodPost, "/client-certificates", map[string]any{"host": "b.test", "certificateFile": first.CertificateFile, "keyFile": first.KeyFile, "passphrase": first.Passphrase}, &second)
+	do(t, c, http.MethodPost, "/trust", map[string]any{"file": cfg.Data + "/certificates/../ca.pem"}, nil)
+	do(t, c, http.MethodDelete, "/trust/1", nil, nil)
+	if _, err := os.Stat(ca); err != nil {
+		t.Errorf("the CA is gone: %v", err)
+	}
+	do(t, c, http.MethodDelete, "/client-certificates/1", nil, nil)
+	if got := copies(t, cfg); len(got) != 2 || len(secretNames(t, c)) != 1 {
+		t.Errorf("copies %v, secrets %v", got, secretNames(t, c))
+	}
+	do(t, c, http.MethodDelete, "/client-certificates/2", nil, nil)
+	if got := copies(t, cfg); len(got) != 0 || len(secretNames(t, c)) != 0 {
+		t.Errorf("copies %v, secrets %v", got, secretNames(t, c))
+	}
+}
+
+// TestWhoGoesAwayLeavesTheCertificate: who does not wait for the answer has added the certificate all the same.
+func TestWhoGoesAwayLeavesTheCertificate(t *testing.T) {
+	cfg := testConfig(t)
+	dir, err := datadir.Open(cfg.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := openCore(t.Context(), cfg, dir, func(s string) { t.Log(s) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	cert, key, _ := alice(t, 1)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	host := "a.test"
+	_, _ = certificateKeeper{c}.Add(gone, webui.ClientCertificateInput{Host: &host, CertificateData: cert, KeyData: key})
+	for _, e := range c.settings.Get().ClientCertificates {
+		for _, file := range []string{e.CertificateFile, e.KeyFile} {
+			if _, err := os.Stat(file); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if got := c.settings.Get().ClientCertificates; len(got) != 1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestTrustAndPoliciesThroughTheAPI(t *testing.T) {
 	c, cfg := stopped(t)
 	cert, key, _ := alice(t, 1)
@@ -255,6 +313,10 @@ func TestWhoIsVerified(t *testing.T) {
 			got := c.trustFor(upstream.Server{Host: host, Port: 443})
 			if got.Insecure != (want != "") || got.Reason != want || got.Insecure != (got.ID != "") {
 				t.Errorf("--insecure %v, %s: got %+v", c.insecure, host, got)
+			}
+			// --insecure speaks of origins: a parent proxy is shown credentials.
+			if got := c.trustFor(upstream.Server{Host: host, Port: 443, Proxy: true}); got.Insecure != (host == "off.test") {
+				t.Errorf("--insecure %v, the proxy %s: got %+v", c.insecure, host, got)
 			}
 		}
 	}

@@ -48,7 +48,7 @@ func (k certificateKeeper) Remove(_ context.Context, id int64) error {
 		return slices.Delete(now, i, i+1), nil
 	})
 	if err == nil {
-		k.c.forget(belongings(gone), nil)
+		k.c.forget(belongings(gone)...)
 	}
 	return err
 }
@@ -72,11 +72,7 @@ func (k certificateKeeper) put(ctx context.Context, id int64, in webui.ClientCer
 		before = now[i]
 	}
 	d := &draft{c: k.c}
-	defer func() {
-		if err != nil {
-			d.drop()
-		}
-	}()
+	defer d.drop()
 	e := before
 	renamed, err := d.clientCertificate(&e, in)
 	if err != nil {
@@ -106,7 +102,8 @@ func (k certificateKeeper) put(ctx context.Context, id int64, in webui.ClientCer
 	if err != nil {
 		return none, refusal(err, renamed)
 	}
-	k.c.forget(belongings(before), belongings(e))
+	d.keep()
+	k.c.forget(belongings(before)...)
 	for _, s := range k.c.identities.States() {
 		if s.Entry.ID == now[at].ID {
 			return k.show(ctx, s)

@@ -231,7 +231,7 @@ func patternRules(patterns []hostpattern.Pattern) []proxy.Rule {
 
 // isCopy says whether a path is that of a copy of an upload.
 func (c *core) isCopy(path string) bool {
-	return path != "" && filepath.Dir(path) == c.dir.Join(datadir.CertificatesName)
+	return path != "" && filepath.Dir(filepath.Clean(path)) == c.dir.Join(datadir.CertificatesName)
 }
 
 // passthrough is the rule that leaves the hosts of a pattern alone.

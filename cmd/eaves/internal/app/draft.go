@@ -21,6 +21,7 @@ type draft struct {
 	c       *core
 	files   []string
 	secrets []string
+	kept    bool
 }
 
 // upload keeps a copy of an uploaded file, and returns its path.
@@ -69,8 +70,14 @@ func random() (string, error) {
 	return hex.EncodeToString(b), nil
 }
 
-// drop takes everything away again.
+// keep says that the change has come about: what was put beside the settings belongs to them.
+func (d *draft) keep() { d.kept = true }
+
+// drop takes everything away again, unless it is kept.
 func (d *draft) drop() {
+	if d.kept {
+		return
+	}
 	for _, f := range d.files {
 		_ = os.Remove(f)
 	}
@@ -79,24 +86,45 @@ func (d *draft) drop() {
 	}
 }
 
-// forget takes away what an entry no longer refers to: files that are copies, secrets that were sealed for it.
-func (c *core) forget(before, after []string) {
-	copies := c.dir.Join(datadir.CertificatesName) + string(filepath.Separator)
-	kept := make(map[string]bool)
-	for _, a := range after {
-		kept[a] = true
+// forget takes away what an entry no longer refers to, unless something else in the settings does: files that are copies,
+// secrets that were sealed for it.
+func (c *core) forget(before ...string) {
+	name := func(s string) string {
+		if c.isCopy(s) {
+			return filepath.Clean(s)
+		}
+		return s
+	}
+	kept := map[string]bool{"": true}
+	for _, k := range c.referred() {
+		kept[name(k)] = true
 	}
 	for _, b := range before {
-		name, _ := strings.CutPrefix(b, "vault:")
-		isSecret := name != b && (strings.HasPrefix(name, sealedCertificate) || strings.HasPrefix(name, sealedRoute))
+		secret, isReference := strings.CutPrefix(b, "vault:")
 		switch {
-		case kept[b] || b == "":
-		case strings.HasPrefix(b, copies):
-			_ = os.Remove(b)
-		case isSecret:
-			_ = c.vault.Remove(name)
+		case kept[name(b)]:
+		case c.isCopy(b):
+			_ = os.Remove(name(b))
+		case isReference && (strings.HasPrefix(secret, sealedCertificate) || strings.HasPrefix(secret, sealedRoute)):
+			_ = c.vault.Remove(secret)
 		}
 	}
+}
+
+// referred are the files and secrets that the settings refer to.
+func (c *core) referred() []string {
+	now := c.settings.Get()
+	var all []string
+	for _, e := range now.ClientCertificates {
+		all = append(all, belongings(e)...)
+	}
+	for _, e := range now.Trust {
+		all = append(all, e.File)
+	}
+	for _, e := range now.Routes {
+		all = append(all, e.Password)
+	}
+	return all
 }
 
 // refusal says a mistake as the API does. renamed are fields that came under another name.

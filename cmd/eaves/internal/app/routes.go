@@ -118,7 +118,7 @@ func (k routeKeeper) Remove(_ context.Context, id int64) error {
 		return slices.Delete(now, i, i+1), nil
 	})
 	if err == nil {
-		k.c.forget([]string{gone.Password}, nil)
+		k.c.forget(gone.Password)
 	}
 	return err
 }
@@ -134,11 +134,7 @@ func (k routeKeeper) put(id int64, in webui.ProxyRouteInput) (none webui.ProxyRo
 		return none, &webui.Refusal{Parameter: "secret", Detail: "secret and password exclude one another: one is the password, the other refers to it"}
 	}
 	d := &draft{c: k.c}
-	defer func() {
-		if err != nil {
-			d.drop()
-		}
-	}()
+	defer d.drop()
 	sealed := ""
 	if in.Secret != nil && *in.Secret != "" {
 		if sealed, err = d.seal(sealedRoute, *in.Secret); err != nil {
@@ -183,7 +179,8 @@ func (k routeKeeper) put(id int64, in webui.ProxyRouteInput) (none webui.ProxyRo
 	if err != nil {
 		return none, refusal(err, nil)
 	}
-	k.c.forget([]string{before.Password}, []string{now[at].Password})
+	d.keep()
+	k.c.forget(before.Password)
 	return showRoute(now[at]), nil
 }
 

@@ -61,7 +61,7 @@ func (k trustKeeper) Remove(_ context.Context, id int64) error {
 		return slices.Delete(now, i, i+1), nil
 	})
 	if err == nil {
-		k.c.forget([]string{gone.File}, nil)
+		k.c.forget(gone.File)
 	}
 	return err
 }
@@ -83,11 +83,7 @@ func (k trustKeeper) put(id int64, in webui.TrustAnchorInput) (none webui.TrustA
 		return none, &webui.Refusal{Parameter: "data", Detail: "file and data exclude one another"}
 	}
 	d := &draft{c: k.c}
-	defer func() {
-		if err != nil {
-			d.drop()
-		}
-	}()
+	defer d.drop()
 	e := before
 	assign(&e.Enabled, in.Enabled)
 	assign(&e.Host, in.Host)
@@ -125,7 +121,8 @@ func (k trustKeeper) put(id int64, in webui.TrustAnchorInput) (none webui.TrustA
 	if err != nil {
 		return none, refusal(err, renamed)
 	}
-	k.c.forget([]string{before.File}, []string{e.File})
+	d.keep()
+	k.c.forget(before.File)
 	for _, s := range k.c.anchors.States() {
 		if s.Entry.ID == now[at].ID {
 			return showAnchor(s), nil
