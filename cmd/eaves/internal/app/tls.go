@@ -51,7 +51,7 @@ func toUpstream(i *identity.Identity) upstream.Identity {
 }
 
 // trustFor says by whom a server may be signed, and whether it is verified at all. A policy that speaks of verification
-// beats --insecure, since it speaks of fewer hosts.
+// beats --insecure, since it speaks of fewer hosts. That is for origins only: parent proxies are shown credentials.
 func (c *core) trustFor(s upstream.Server) upstream.Trust {
 	added := c.anchors.For(s.Host, s.Port)
 	t := upstream.Trust{ID: added.ID, Roots: added.Roots}
@@ -61,7 +61,7 @@ func (c *core) trustFor(s upstream.Server) upstream.Trust {
 		if !*policy.Entry.Verify {
 			t.Insecure, t.Reason = true, "the TLS policy for "+policy.Entry.Host
 		}
-	case c.insecure:
+	case c.insecure && !s.Proxy:
 		t.Insecure, t.Reason = true, "--insecure"
 	}
 	if t.Insecure {
