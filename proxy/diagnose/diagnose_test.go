@@ -95,6 +95,8 @@ func TestExplain(t *testing.T) {
 					return []upstream.Identity{identity(9, "*", leaf("proxy"))}
 				case s.Host == "api.bank.test" && s.Port == 443:
 					return []upstream.Identity{identity(2, "api.bank.test:443", leaf("bob")), identity(1, "*.bank.test:443", leaf("alice"))}
+				case s.Host == "broken.test":
+					return []upstream.Identity{{Number: 11, Rule: "broken.test:443", Note: "its file is gone"}}
 				case s.Host == "two.bank.test" && s.Port == 443:
 					return []upstream.Identity{identity(4, "two.bank.test:443", leaf("dora")), identity(3, "two.bank.test:443", leaf("carl"))}
 				}
@@ -184,6 +186,11 @@ func TestExplain(t *testing.T) {
 	}
 	says(explain("https://two.bank.test/", upstream.Choice{}).ClientCertificate.Explanation, "the CAs that it names decide among 2", "CN=dora")
 	says(explain("https://two.bank.test/", upstream.Choice{Identities: []upstream.Identity{}}).ClientCertificate.Explanation, "chosen to send no client certificate")
+	x = explain("https://broken.test/", upstream.Choice{})
+	says(x.ClientCertificate.Explanation, "certificate 11 is configured", "its file is gone", "none is sent")
+	if len(x.ClientCertificate.Candidates) == 0 || !x.ClientCertificate.Candidates[0].Matches {
+		t.Errorf("got %+v", x.ClientCertificate)
+	}
 	x = explain("https://loose.test/", upstream.Choice{})
 	says(x.Trust.Explanation, "not verified", "TLS policy for loose.test")
 	on := false

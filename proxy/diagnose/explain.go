@@ -108,11 +108,19 @@ func (c *Config) certificateRule(server upstream.Server, choice upstream.Choice)
 		r.Explanation = fmt.Sprintf("If the server asks for a client certificate, certificate %d (%s) is sent: it was chosen for this request.", chosen.Number, subject(chosen))
 		return r
 	}
-	var list []upstream.Identity
+	var all, list []upstream.Identity
 	if c.Upstream.Identities != nil {
-		list = c.Upstream.Identities(server)
+		all = c.Upstream.Identities(server)
 	}
 	known := map[int64]bool{}
+	for _, id := range all {
+		if id.Certificate != nil {
+			list = append(list, id)
+			continue
+		}
+		known[id.Number] = true
+		r.Candidates = append(r.Candidates, capture.Candidate{ID: id.Number, Rule: id.Rule, Matches: true, Reason: "it matches, but cannot be used: " + id.Note})
+	}
 	for i, id := range list {
 		known[id.Number] = true
 		reason := "the most specific pattern that matches"
@@ -138,6 +146,10 @@ func (c *Config) certificateRule(server upstream.Server, choice upstream.Choice)
 				r.Candidates = append(r.Candidates, capture.Candidate{ID: cert.ID, Rule: cert.Pattern.String(), Subject: cert.Subject, Reason: reason})
 			}
 		}
+	}
+	if len(list) == 0 && len(all) > 0 {
+		r.Explanation = fmt.Sprintf("Client certificate %d is configured for %s but cannot be used: %s. If the server asks for one, none is sent.", all[0].Number, where, all[0].Note)
+		return r
 	}
 	if len(list) == 0 {
 		r.Explanation = fmt.Sprintf("No client certificate is configured for %s: if the server asks for one, none is sent.", where)

@@ -186,10 +186,14 @@ func TestHTTP2CutBodies(t *testing.T) {
 	}{
 		{"reset", func(p *h2peer, id uint32) { p.fr.WriteRSTStream(id, http2.ErrCodeInternal) }, "INTERNAL_ERROR"},
 		{"reset without error", func(p *h2peer, id uint32) { p.fr.WriteRSTStream(id, http2.ErrCodeNo) }, "NO_ERROR"},
-		{"closed", func(p *h2peer, id uint32) { p.c.Close() }, "closed"},
+		// Half closed: what the client still sends must not turn the end into a reset.
+		{"closed", func(p *h2peer, id uint32) { _ = p.c.(interface{ CloseWrite() error }).CloseWrite() }, "closed"},
 		{"short", func(p *h2peer, id uint32) { p.fr.WriteData(id, true, nil) }, "Content-Length is 10"},
 		{"long", func(p *h2peer, id uint32) { p.fr.WriteData(id, true, []byte("six more bytes")) }, "Content-Length is 10"},
-		{"goaway", func(p *h2peer, id uint32) { p.fr.WriteGoAway(0, http2.ErrCodeInternal, nil); p.c.Close() }, "GOAWAY INTERNAL_ERROR"},
+		{"goaway", func(p *h2peer, id uint32) {
+			p.fr.WriteGoAway(0, http2.ErrCodeInternal, nil)
+			_ = p.c.(interface{ CloseWrite() error }).CloseWrite()
+		}, "GOAWAY INTERNAL_ERROR"},
 		{"second head", func(p *h2peer, id uint32) { p.headers(id, false, ":status", "200") }, "second head"},
 		{"trailer that does not end", func(p *h2peer, id uint32) { p.headers(id, false, "x", "y") }, "second head"},
 	} {

@@ -256,8 +256,10 @@ func (s *secured) refusal(err error) (*capture.TLS, *Error) {
 		return told, e
 	}
 	e := fail(capture.StageTLS, err, "TLS with %s: the server ended the connection after the handshake with the alert %s", s.where, alertWords(code))
+	if words, next := s.auth.blame(code); words != "" {
+		e = fail(capture.StageTLS, err, "TLS with %s: %s; it ended the connection after the handshake with the alert %s", s.where, words, alertWords(code)).hint("%s", next)
+	}
 	e.Late = true
-	s.auth.blame(e, code)
 	return told, e
 }
 

@@ -193,8 +193,8 @@ func (h *hello) notTLS(record tls.RecordHeaderError, tlsFail func(string, ...any
 
 func (h *hello) alerted(code uint8, tlsFail func(string, ...any) *Error) *Error {
 	e := tlsFail("the server refused the handshake with the alert %s", alertWords(code))
-	if h.auth.blame(e, code) {
-		return e
+	if words, next := h.auth.blame(code); words != "" {
+		return tlsFail("%s; it refused the handshake with the alert %s", words, alertWords(code)).hint("%s", next)
 	}
 	switch code {
 	case alertProtocolVersion:
@@ -294,24 +294,17 @@ func (a *authentication) state() (asked bool, sent *Identity) {
 	return a.asked, a.sent
 }
 
-// blame adds to the error of an alert what it has to do with a client certificate, and says whether it has.
-func (a *authentication) blame(e *Error, code uint8) bool {
+// blame says what an alert has to do with a client certificate, and what to do next; "" where that is nothing.
+func (a *authentication) blame(code uint8) (words, next string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.asked || !aboutCertificate(code) {
-		return false
+	switch {
+	case !a.asked || !aboutCertificate(code), a.sent == nil && code == alertDecryptError:
+		return "", ""
+	case a.sent == nil:
+		return "the server asked for a client certificate, and " + a.none(), a.add()
 	}
-	if a.sent == nil && code == alertDecryptError {
-		return false
-	}
-	if a.sent == nil {
-		e.Message += ": it asked for a client certificate, and " + a.none()
-		e.Hint = a.add()
-		return true
-	}
-	e.Message += fmt.Sprintf(": it asked for a client certificate and does not accept %s: %s", who(a.sent), a.cause(code))
-	e.Hint = a.remedy()
-	return true
+	return fmt.Sprintf("the server asked for a client certificate and does not accept %s: %s", who(a.sent), a.cause(code)), a.remedy()
 }
 
 // suspect adds to the error of a connection that was closed without a word what it may have to do with a client
