@@ -2,7 +2,7 @@
 // answers. It keeps what it is given, and refuses the passphrase "wrong" and hosts that hold "refused".
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ClientCertificateEntry, InventoryEntry, Policy, RouteRule, Routes, Stage, TrustEntry } from '../src/api/settings.ts'
+import type { ClientCertificateEntry, Explanation, InventoryEntry, Policy, RouteRule, Routes, Stage, TrustEntry } from '../src/api/settings.ts'
 import type { Certificate } from '../src/api/types.ts'
 
 const day = 86_400_000
@@ -23,6 +23,18 @@ export function clientCertificate(id: number, over: Partial<ClientCertificateEnt
 
 type Json = Record<string, unknown>
 
+function explanation(url: string): Explanation {
+  return {
+    url, route: { source: 'direct', hops: [{ kind: 'origin', address: 'api.bank.test:443', dns: -1, connect: -1 }] }, why: ['No route matches api.bank.test, and no proxy is set: the way is direct.'],
+    clientCertificate: {
+      rule: '*.bank.test:443', id: 1, explanation: 'If the server asks, it is shown CN=alice,O=Bank, because *.bank.test:443 matches.',
+      candidates: [{ id: 1, rule: '*.bank.test:443', subject: 'CN=alice,O=Bank', matches: true, reason: 'matches' }, { id: 2, rule: 'api.bank.test:8443', subject: 'CN=auditor,O=Bank', matches: false, reason: 'is for port 8443' }],
+    },
+    trust: { roots: 'system + 1 added', added: [{ id: 1, subject: 'CN=Corporate Root CA', host: '' }], verify: true, explanation: 'The certificate must be good by the system’s CAs and 1 added.' },
+    tls: { rule: '', min: '1.2', max: '1.3', ciphers: [], alpn: ['h2', 'http/1.1'], serverName: 'api.bank.test', explanation: 'TLS 1.2 to 1.3, as usual.' },
+  }
+}
+
 export class FakeSettings {
   certificates: ClientCertificateEntry[] = []
   trust: TrustEntry[] = []
@@ -40,7 +52,7 @@ export class FakeSettings {
 
   /** serve answers what belongs to the settings, and says whether it did. */
   async serve(q: IncomingMessage, a: ServerResponse, path: string): Promise<boolean> {
-    const m = /^\/(client-certificates|trust|tls-policies|routes|doctor|certificates|requests)(?:\/(\w+))?$/.exec(path) ?? /^\/(exchanges)\/\d+\/(replay)$/.exec(path)
+    const m = /^\/(client-certificates|trust|tls-policies|routes|doctor|explain|certificates|requests)(?:\/(\w+))?$/.exec(path) ?? /^\/(exchanges)\/\d+\/(replay)$/.exec(path)
     if (!m) return false
     const chunks: Buffer[] = []
     for await (const c of q) chunks.push(c as Buffer)
@@ -55,6 +67,7 @@ export class FakeSettings {
     const [, what, id] = m
     if (what === 'requests' || id === 'replay') json({ id: 1 }, 202)
     else if (what === 'certificates') this.inventory ? json({ certificates: this.inventory }) : wrong(404, 'there is no such resource')
+    else if (what === 'explain') json(explanation(new URL(q.url!, 'http://fake').searchParams.get('url') ?? ''))
     else if (what === 'doctor' || id === 'test') await this.doctor(a)
     else if (what === 'routes' && id === 'default') {
       if (this.routes.default!.locked) wrong(409, 'the flag --upstream-proxy decides this', 'upstreamProxy')

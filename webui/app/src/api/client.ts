@@ -63,7 +63,7 @@ export function body(method: string, value: unknown): RequestInit {
   return { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(value) }
 }
 
-function search(q: Record<string, string | number | boolean | undefined>): string {
+export function search(q: Record<string, string | number | boolean | undefined>): string {
   const s = new URLSearchParams()
   for (const [k, v] of Object.entries(q)) if (v !== undefined && v !== '') s.set(k, String(v))
   const text = s.toString()

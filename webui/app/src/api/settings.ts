@@ -1,7 +1,7 @@
 // What the settings pages ask: certificates, trust, TLS policies, routes, and trying an address out.
 
-import { body, json, Problem, send } from './client.ts'
-import type { Certificate } from './types.ts'
+import { body, json, Problem, search, send } from './client.ts'
+import type { Certificate, Route } from './types.ts'
 
 export interface Warning {
   code: 'expired' | 'expires-soon' | 'not-yet-valid' | 'usage' | 'chain' | 'rotated-badly' | string
@@ -141,10 +141,20 @@ export interface InventoryEntry {
   dnsNames: string[] | null
   expiresInDays: number
   usedBy: string[] | null
-  seen?: Use | null
+  seen?: { host: string; exchange?: number; time?: string } | null
   lastAccepted?: Use | null
   lastRejected?: Use | null
   warnings?: Warning[] | null
+}
+
+/** What would be done for an address, and why: nobody is connected to. */
+export interface Explanation {
+  url: string
+  route?: Route
+  why: string[] | null
+  clientCertificate: { rule: string; id: number; candidates: { id: number; rule: string; subject?: string; matches?: boolean; reason: string }[] | null; explanation: string }
+  trust: { roots: string; added: { id: number; subject: string; host: string }[] | null; verify: boolean; explanation: string }
+  tls: { rule: string; min: string; max: string; ciphers: string[] | null; alpn: string[] | null; serverName: string; explanation: string }
 }
 
 /** One stage of a connection that was tried. */
@@ -214,6 +224,12 @@ export async function change(path: Path, id: number, input: ClientCertificateInp
 
 export async function drop(path: Path, id: number): Promise<void> {
   await send(`${path}/${id}`, { method: 'DELETE' })
+}
+
+/** explain tells what would be done for an address. */
+export function explain(trial: Trial, signal: AbortSignal): Promise<Explanation> {
+  const { url, certificate, via, verify } = trial
+  return json(`/explain${search({ url, certificate, via: typeof via === 'string' ? via : via?.join(','), verify: verify ?? undefined })}`, { signal })
 }
 
 /** test tries an address out and tells each stage as it ends. */

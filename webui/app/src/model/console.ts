@@ -35,6 +35,8 @@ export interface Form {
 export interface Try extends Trial {
   /** A route that is not kept yet is tried by an address of its own. */
   path: '/doctor' | '/routes/test'
+  /** The way is given, and not to be chosen. */
+  fixed?: boolean
   title: string
 }
 

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import * as settings from '../api/settings.ts'
-import type { Stage, Trial as TrialInput } from '../api/settings.ts'
+import type { Explanation, Stage, Trial as TrialInput } from '../api/settings.ts'
 import { doctorCommand } from '../lib/command.ts'
 import { duration } from '../lib/format.ts'
 import { viaWords } from '../lib/via.ts'
@@ -12,7 +12,7 @@ import { useConsole } from './context.ts'
 import { Dialog } from './dialogs.tsx'
 import { Command } from './Empty.tsx'
 import { Caution, Cross, Tick } from './icons.tsx'
-import { SendAs, sendAsOverrides, type As } from './SendAs.tsx'
+import { SendAs, sendAsOverrides, sendAsProblem, type As } from './SendAs.tsx'
 import { Field } from './settings/parts.tsx'
 import { Text } from './Text.tsx'
 
@@ -24,10 +24,11 @@ export function Trial({ what }: { what: Try }) {
   const [as, setAs] = useState<As>({ certificate: what.certificate ?? '', via: '', verify: '' })
   const [stages, setStages] = useState<Stage[]>([])
   const [running, setRunning] = useState(false)
+  const [explained, setExplained] = useState<Explanation | undefined>(undefined)
   const [problem, setProblem] = useState('')
   const abort = useRef<AbortController | undefined>(undefined)
   useEffect(() => () => abort.current?.abort(), [])
-  const fixed = what.path === '/routes/test'
+  const fixed = what.fixed === true
 
   const trial = (): TrialInput => {
     const o: TrialInput = { url: url.trim() }
@@ -38,12 +39,30 @@ export function Trial({ what }: { what: Try }) {
     }
     return { ...o, ...sendAsOverrides(as) }
   }
-  const run = async () => {
-    if (!/^https?:\/\/[^/\s]/i.test(url.trim())) return setProblem('Give a whole address, such as https://api.example.com/.')
+  /** begin drops what an earlier question is still bringing. */
+  const begin = (): AbortController | undefined => {
+    const wrong = !/^https?:\/\/[^/\s]/i.test(url.trim()) ? 'Give a whole address, such as https://api.example.com/.' : sendAsProblem(as)
+    setProblem(wrong)
+    if (wrong) return undefined
     abort.current?.abort()
-    const mine = (abort.current = new AbortController())
     setStages([])
-    setProblem('')
+    setExplained(undefined)
+    setRunning(false)
+    return (abort.current = new AbortController())
+  }
+  const explain = async () => {
+    const mine = begin()
+    if (!mine) return
+    try {
+      const e = await settings.explain(trial(), mine.signal)
+      if (!mine.signal.aborted) setExplained(e)
+    } catch (e) {
+      if (!mine.signal.aborted) setProblem(message(e))
+    }
+  }
+  const run = async () => {
+    const mine = begin()
+    if (!mine) return
     setRunning(true)
     try {
       await settings.test(what.path, trial(), (s) => setStages((was) => [...was, s]), mine.signal)
@@ -61,12 +80,14 @@ export function Trial({ what }: { what: Try }) {
     <Dialog title={what.title} onClose={() => (app.trying.value = undefined)} class="settings-form trial">
       <form onSubmit={(e) => { e.preventDefault(); void run() }} noValidate>
         <div class="line-one">
-          <Field label="Address" grow wrong={problem || undefined} note="eaves really connects, and sends one GET.">
+          <Field label="Address" grow wrong={problem || undefined} note={fixed ? 'eaves really connects, and sends one GET.' : 'Explain connects to nobody; Test really connects, and sends one GET.'}>
             {(a) => <input type="text" {...a} value={url} autofocus inputMode="url" spellcheck={false} autocapitalize="off" autocomplete="off" onInput={(e) => { setURL(e.currentTarget.value); setProblem('') }} />}
           </Field>
+          {!fixed && <button type="button" class="button beside" onClick={() => void explain()}>Explain</button>}
           <button type="submit" class="button primary beside">{running ? 'Start again' : 'Test'}</button>
         </div>
-        {fixed ? <p class="dim">Through: {visible(viaWords(typeof what.via === 'string' ? [what.via] : what.via))}</p> : <SendAs as={as} onChange={setAs} legend="Connect" />}
+        {fixed ? <p class="dim">Through: {visible(viaWords(typeof what.via === 'string' ? what.via.split(',') : what.via))}</p> : <SendAs as={as} onChange={setAs} legend="Connect" />}
+        {explained && <Explained e={explained} />}
         {(stages.length > 0 || running) && (
           <ol class="stages" aria-label="Stages" aria-live="polite" aria-busy={running}>
             {stages.filter((s) => s !== result).map((s, i) => <StageRow key={i} s={s} />)}
@@ -87,6 +108,34 @@ export function Trial({ what }: { what: Try }) {
         </footer>
       </form>
     </Dialog>
+  )
+}
+
+/** Explained says what would be done for an address: which way, shown as whom, trusting whom, speaking what. */
+function Explained({ e }: { e: Explanation }) {
+  const hops = (e.route?.hops ?? []).map((h) => h.address)
+  const candidates = e.clientCertificate.candidates ?? []
+  const added = e.trust.added ?? []
+  return (
+    <div class="explained" role="region" aria-label="What would be done">
+      <h3>Route</h3>
+      {hops.length > 0 && <p class="strong wrap"><Text text={hops.join(' → ')} /></p>}
+      {(e.why ?? []).map((w, i) => <p key={i}><Text text={w} lineBreaks={false} /></p>)}
+      <h3>Client certificate</h3>
+      <p><Text text={e.clientCertificate.explanation} lineBreaks={false} /></p>
+      {candidates.length > 0 && (
+        <ul class="plain-list">
+          {candidates.map((c) => (
+            <li key={c.id} class={c.matches === false ? 'dim' : ''}><code><Text text={c.rule} /></code>{c.subject ? <> <Text text={c.subject} /></> : null}: <Text text={c.reason} lineBreaks={false} /></li>
+          ))}
+        </ul>
+      )}
+      <h3>Trust</h3>
+      <p><Text text={e.trust.explanation || e.trust.roots} lineBreaks={false} /></p>
+      {added.length > 0 && <ul class="plain-list">{added.map((a) => <li key={a.id}><Text text={a.subject} /> for {a.host ? <code><Text text={a.host} /></code> : 'every host'}</li>)}</ul>}
+      <h3>TLS</h3>
+      <p><Text text={e.tls.explanation} lineBreaks={false} /></p>
+    </div>
   )
 }
 

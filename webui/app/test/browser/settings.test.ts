@@ -185,6 +185,20 @@ describe('the settings', () => {
     s.hold = false
   })
 
+  test('what would be done is explained, without connecting', async () => {
+    await page.keyboard.press('t')
+    await dialog().getByRole('button', { name: 'Explain' }).click()
+    await dialog().getByText('Give a whole address').waitFor()
+    await dialog().getByLabel('Address').fill('https://api.bank.test/')
+    const sent = s.sent.length
+    await dialog().getByRole('button', { name: 'Explain' }).click()
+    const said = dialog().getByRole('region', { name: 'What would be done' })
+    for (const text of ['the way is direct', 'because *.bank.test:443 matches', 'is for port 8443', 'CN=Corporate Root CA', 'as usual']) await said.getByText(text).first().waitFor()
+    assert.equal(s.sent.length, sent, 'nothing was sent')
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+  })
+
   test('a CA is trusted by dropping it, for some hosts', async () => {
     await page.keyboard.press('2')
     await drop('.section .drop', makeCertificate(['Lab CA'], 'Lab').cert)
@@ -240,7 +254,7 @@ describe('the settings', () => {
     await dialog().getByText('Through: http://proxy.corp.test:3128 → socks5://gateway.corp.test:1080').waitFor()
     await dialog().getByRole('button', { name: 'Test', exact: true }).click()
     await dialog().getByText('does not accept certificates of').waitFor()
-    assert.deepEqual(s.sent.at(-1), { method: 'POST', path: '/routes/test', body: { url: 'https://www.corp.test/', via: ['http://proxy.corp.test:3128', 'socks5://gateway.corp.test:1080'] } })
+    assert.deepEqual(s.sent.at(-1), { method: 'POST', path: '/doctor', body: { url: 'https://www.corp.test/', via: 'http://proxy.corp.test:3128,socks5://gateway.corp.test:1080' } })
     await page.keyboard.press('Escape')
     await dialog().getByRole('button', { name: 'Add route' }).click()
     await page.getByText('password from vault:route-1').waitFor()
@@ -451,6 +465,9 @@ describe('how it looks', () => {
         await page.getByRole('button', { name: 'Test', exact: true }).click()
         await page.getByText('does not accept certificates of').waitFor()
         await check(page, name('trial'))
+        await page.getByRole('button', { name: 'Explain' }).click()
+        await page.getByRole('region', { name: 'What would be done' }).waitFor()
+        await check(page, name('explain'))
         await page.keyboard.press('Escape')
         await closed()
         await page.evaluate(() => (location.hash = '#/'))

@@ -3,6 +3,7 @@ import * as settings from '../../api/settings.ts'
 import type { InventoryEntry } from '../../api/settings.ts'
 import { commonName, expiry } from '../../lib/certificate.ts'
 import { visible } from '../../lib/visible.ts'
+import { useConsole } from '../context.ts'
 import { Text } from '../Text.tsx'
 import { Expires, Intro, Reading, Used, useRead, Warnings } from './parts.tsx'
 
@@ -17,7 +18,7 @@ export function Inventory() {
   const due = all.filter((c) => expiry(c.notBefore, c.notAfter, Date.now()).level !== 'good').length
   return (
     <>
-      <Intro command="eaves cert list --all">Every certificate that is configured here or that a server has shown, with what it is used for and when it ends.</Intro>
+      <Intro command="eaves cert list">Every certificate that is configured here or that a server has shown, with what it is used for and when it ends.</Intro>
       <Reading list={list} />
       {list.value && all.length === 0 && <p class="empty">No certificate is configured, and no server has shown one yet.</p>}
       {all.length > 0 && (
@@ -42,6 +43,7 @@ export function Inventory() {
 }
 
 function Row({ c }: { c: InventoryEntry }) {
+  const app = useConsole()
   return (
     <tr>
       <td class="c-kind">{kinds[c.kind] ?? c.kind}</td>
@@ -54,7 +56,7 @@ function Row({ c }: { c: InventoryEntry }) {
       <td class="c-used">
         {c.usedBy?.map((u) => <p key={u}><Text text={u} /></p>)}
         <Used use={c.lastAccepted} /><Used use={c.lastRejected} rejected />
-        {c.seen && !c.lastAccepted && !c.lastRejected && <p class="dim">seen at <Text text={c.seen.host} /></p>}
+        {c.seen && !c.lastAccepted && !c.lastRejected && <p class="dim">seen at <Text text={c.seen.host} />{c.seen.exchange ? <> <button type="button" class="link" onClick={() => { app.page.value = 'traffic'; app.select(c.seen!.exchange) }}>#{c.seen.exchange}</button></> : null}</p>}
       </td>
     </tr>
   )

@@ -105,7 +105,7 @@ export function RouteForm({ form }: { form: Form }) {
         {form.id === undefined && <Command text={routeCommand({ host, via: writeVia(way), user })} />}
         <FormProblem failed={problem} />
         <footer>
-          <button type="button" class="button" onClick={() => app.try({ path: '/routes/test', url: exampleURL(host), via: writeVia(way), title: 'Test this route before it is saved' })}><Pulse /> Test</button>
+          <button type="button" class="button" onClick={() => app.try({ fixed: true, url: exampleURL(host), via: writeVia(way).join(','), title: 'Test this route before it is saved' })}><Pulse /> Test</button>
           <span class="grow" />
           <button type="button" class="button" onClick={close}>Cancel</button>
           <button type="submit" class="button primary" disabled={sending || (form.id !== undefined && !was)}>{was ? 'Save' : 'Add route'}</button>
