@@ -39,7 +39,7 @@ export class FakeSettings {
   certificates: ClientCertificateEntry[] = []
   trust: TrustEntry[] = []
   policies: Policy[] = []
-  routes: Routes = { routes: [], default: { upstreamProxy: ['none'], bypass: '', source: 'default', locked: false } }
+  routes: Routes = { routes: [], default: { upstreamProxy: ['direct'], bypass: '', source: 'default', locked: false } }
   /** Undefined: this eaves has no inventory. */
   inventory: InventoryEntry[] | undefined
   stages: Stage[] = []

@@ -15,7 +15,7 @@ export function certificateCommand(c: ClientCertificateInput, names: { pfx?: str
   const cert = c.certificateFile || names.cert
   const key = c.keyFile || names.key
   const from = c.token ? flag('token', c.token) : pfx || !cert ? flag('pfx', pfx || 'FILE.p12') : `${flag('cert', cert)}${key ? ' ' + flag('key', key) : ''}`
-  return line('cert add', quote(c.host?.trim() || 'HOST'), from, c.for === 'proxy' ? '--for proxy' : undefined, flag('name', c.name?.trim()))
+  return line('cert add', quote(c.host?.trim() || 'HOST'), from, flag('passphrase', c.passphrase?.trim()), c.for === 'proxy' ? '--proxy' : undefined, flag('name', c.name?.trim()))
 }
 
 export function trustCommand(t: TrustInput & { name?: string }): string {
@@ -29,10 +29,15 @@ export function policyCommand(p: PolicyInput): string {
 }
 
 export function routeCommand(r: RouteInput): string {
-  return line('route add', quote(r.host?.trim() || 'HOST'), ...(r.via ?? []).map((v) => flag('via', v)), flag('user', r.user?.trim()))
+  return line('route add', quote(r.host?.trim() || 'HOST'), ...(r.via ?? []).map((v) => flag('via', v)), flag('user', r.user?.trim()), flag('password', r.password?.trim()), ...(r.schemes ?? []).map((s) => flag('scheme', s)))
 }
 
-export function doctorCommand(t: Trial): string {
-  const via = typeof t.via === 'string' ? t.via.split(',').filter((v) => v !== '') : (t.via ?? [])
-  return line('doctor', quote(t.url.trim() || 'URL'), flag('cert', t.certificate), ...via.map((v) => flag('via', v)), typeof t.verify === 'boolean' ? `--verify ${t.verify ? 'on' : 'off'}` : undefined)
+export function defaultRouteCommand(via: readonly string[], bypass: string): string {
+  return line('route default', ...via.map((v) => flag('via', v)), `--bypass ${quote(bypass.trim())}`)
+}
+
+/** trialCommand asks what a trial asks: explain or doctor. */
+export function trialCommand(t: Trial, what: 'doctor' | 'explain' = 'doctor'): string {
+  const via = typeof t.via === 'string' ? t.via : t.via?.join(',')
+  return line(what, quote(t.url.trim() || 'URL'), flag('cert', t.certificate), flag('via', via), typeof t.verify === 'boolean' ? `--verify ${t.verify ? 'on' : 'off'}` : undefined)
 }

@@ -17,10 +17,10 @@ export function readVia(via: readonly string[] | null | undefined): Way {
   return { kind: 'proxies', pac: '', proxies: list }
 }
 
-/** writeVia is the way as the API takes it. none is the word for no proxy: direct in a rule, none in the default. */
-export function writeVia(w: Way, none: 'direct' | 'none' = 'direct'): string[] {
+/** writeVia is the way as the API takes it. */
+export function writeVia(w: Way): string[] {
   switch (w.kind) {
-    case 'direct': return [none]
+    case 'direct': return ['direct']
     case 'system': return ['system']
     case 'pac': return [`pac+${w.pac.trim()}`]
     case 'proxies': return w.proxies.map((p) => p.trim()).filter((p) => p !== '')

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import * as settings from '../api/settings.ts'
 import type { Explanation, Stage, Trial as TrialInput } from '../api/settings.ts'
-import { doctorCommand } from '../lib/command.ts'
+import { trialCommand } from '../lib/command.ts'
 import { duration } from '../lib/format.ts'
 import { viaWords } from '../lib/via.ts'
 import { visible } from '../lib/visible.ts'
@@ -101,7 +101,7 @@ export function Trial({ what }: { what: Try }) {
           </div>
         )}
         <div ref={end} />
-        <Command text={doctorCommand({ ...trial(), url: url.trim() })} />
+        <Command text={trialCommand(trial(), explained ? 'explain' : 'doctor')} />
         <footer>
           <span class="grow" />
           <button type="button" class="button" onClick={() => (app.trying.value = undefined)}>Close</button>

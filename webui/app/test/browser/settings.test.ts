@@ -199,6 +199,24 @@ describe('the settings', () => {
     await page.getByRole('dialog').waitFor({ state: 'detached' })
   })
 
+  test('what a certificate or a server calls itself stays text, with what hides written out', async () => {
+    const evil = '<img src=x onerror=alert(1)>\u202egpj'
+    s.certificates.push(clientCertificate(77, { host: 'evil.test', certificate: certificate(evil, 50, `CN=${evil}`), warnings: [{ code: 'usage', message: evil }], lastRejected: { exchange: 1, time: new Date().toISOString(), host: evil, alert: evil } }))
+    await page.keyboard.press('2')
+    await page.keyboard.press('1')
+    const line = page.getByRole('row', { name: /evil\.test/ })
+    await line.waitFor()
+    assert.equal(await page.locator('img').count(), 0)
+    const said = await line.innerText()
+    assert.match(said, /<img src=x onerror=alert\(1\)>/)
+    assert.doesNotMatch(said, /\u202e/)
+    await line.getByRole('button', { name: /^Remove/ }).click()
+    assert.doesNotMatch(await dialog().innerText(), /\u202e/)
+    await dialog().getByRole('button', { name: 'Remove' }).click()
+    await line.waitFor({ state: 'detached' })
+    assert.doesNotMatch(await page.locator('.toasts').innerText(), /\u202e/)
+  })
+
   test('a CA is trusted by dropping it, for some hosts', async () => {
     await page.keyboard.press('2')
     await drop('.section .drop', makeCertificate(['Lab CA'], 'Lab').cert)

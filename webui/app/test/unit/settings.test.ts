@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { ClientCertificate, Exchange } from '../../src/api/types.ts'
 import { commonName, expiry, receiptLine, shown } from '../../src/lib/certificate.ts'
-import { certificateCommand, doctorCommand, policyCommand, routeCommand, trustCommand } from '../../src/lib/command.ts'
+import { certificateCommand, defaultRouteCommand, trialCommand, policyCommand, routeCommand, trustCommand } from '../../src/lib/command.ts'
 import { exampleURL, meaning, patternFor, patternProblem } from '../../src/lib/pattern.ts'
 import { policyProblems, policyWords, words } from '../../src/lib/policy.ts'
 import { sort, whatIs } from '../../src/lib/upload.ts'
@@ -85,7 +85,7 @@ test('what became of a client certificate, in one line', () => {
 
 test('ways are read and written as the API has them', () => {
   for (const via of [['direct'], ['system'], ['pac+http://wpad/x.dat'], ['http://a:1', 'socks5://b:2']]) assert.deepEqual(writeVia(readVia(via)), via)
-  assert.deepEqual(writeVia(readVia(['none']), 'none'), ['none'])
+  assert.deepEqual(writeVia(readVia(['none'])), ['direct'])
   assert.deepEqual(writeVia(readVia(null)), ['direct'])
   assert.deepEqual(writeVia({ kind: 'proxies', pac: '', proxies: [' http://a:1 ', ''] }), ['http://a:1'])
   for (const good of ['http://a:3128', 'https://[::1]:1', 'socks5://user@a:1', 'socks4a://a', 'HTTP://a/']) assert.equal(proxyProblem(good), '', good)
@@ -114,13 +114,17 @@ test('TLS policies are checked while they are typed', () => {
 
 test('forms show the command that does the same', () => {
   assert.equal(certificateCommand({ host: '*.bank.test' }, { pfx: 'my key.p12' }), "eaves cert add '*.bank.test' --pfx 'my key.p12'")
-  assert.equal(certificateCommand({ host: 'a', certificateFile: '/c.pem', keyFile: '/k.pem', for: 'proxy' }), 'eaves cert add a --cert /c.pem --key /k.pem --for proxy')
+  assert.equal(certificateCommand({ host: 'a', certificateFile: '/c.pem', keyFile: '/k.pem', for: 'proxy' }), 'eaves cert add a --cert /c.pem --key /k.pem --proxy')
   assert.equal(certificateCommand({}), 'eaves cert add HOST --pfx FILE.p12')
   assert.doesNotMatch(certificateCommand({ host: 'a', secret: 'hunter2' }), /hunter2/)
   assert.equal(trustCommand({ host: '*.a', file: '/ca.pem' }), "eaves trust add /ca.pem --host '*.a'")
   assert.equal(policyCommand({ enabled: true, host: 'a', min: '1.0', verify: false, alpn: ['http/1.1'], ciphers: ['X', 'Y'] }), 'eaves tls set a --min 1.0 --ciphers X,Y --alpn http/1.1 --verify off')
+  assert.equal(certificateCommand({ host: 'a', pfxFile: '/a.p12', passphrase: 'env:A' }), 'eaves cert add a --pfx /a.p12 --passphrase env:A')
+  assert.equal(defaultRouteCommand(['direct'], ''), "eaves route default --via direct --bypass ''")
+  assert.equal(defaultRouteCommand(['system'], '<local>, .a'), "eaves route default --via system --bypass '<local>, .a'")
+  assert.equal(trialCommand({ url: '' }, 'explain'), 'eaves explain URL')
   assert.equal(routeCommand({ host: 'a', via: ['http://p:1', 'socks5://q:2'], user: 'CORP\\alice', secret: 'hunter2' }), "eaves route add a --via http://p:1 --via socks5://q:2 --user 'CORP\\alice'")
-  assert.equal(doctorCommand({ url: 'https://a/', certificate: '3', via: 'http://p:1,http://q:2', verify: false }), 'eaves doctor https://a/ --cert 3 --via http://p:1 --via http://q:2 --verify off')
+  assert.equal(trialCommand({ url: 'https://a/', certificate: '3', via: 'http://p:1,http://q:2', verify: false }), 'eaves doctor https://a/ --cert 3 --via http://p:1,http://q:2 --verify off')
 })
 
 test('the settings have addresses', () => {

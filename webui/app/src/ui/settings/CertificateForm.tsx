@@ -176,7 +176,7 @@ export function CertificateForm({ form }: { form: Form }) {
           </Field>
         </div>
         {!was && (
-          <Command text={certificateCommand({ host, for: whom, name, ...(from === 'path' ? (isPFX ? { pfxFile: path.cert } : { certificateFile: path.cert, keyFile: path.key }) : from === 'token' ? { token } : {}) }, fileNames(from === 'upload' ? sorted : undefined, uploaded))} />
+          <Command text={certificateCommand({ host, for: whom, name, ...(typed ? {} : { passphrase: reference }), ...(from === 'path' ? (isPFX ? { pfxFile: path.cert } : { certificateFile: path.cert, keyFile: path.key }) : from === 'token' ? { token } : {}) }, fileNames(from === 'upload' ? sorted : undefined, uploaded))} />
         )}
         <FormProblem failed={problem} />
         <footer>

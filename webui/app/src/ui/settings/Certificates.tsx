@@ -43,7 +43,7 @@ export function Certificates() {
 function Entry({ c }: { c: ClientCertificateEntry }) {
   const app = useConsole()
   const subject = c.certificate?.subject ?? ''
-  const name = c.name || commonName(subject) || `certificate ${c.id}`
+  const name = visible(c.name || commonName(subject) || `certificate ${c.id}`)
   const label = `${name} for ${c.host}`
   const remove = () => (app.confirming.value = {
     text: `Remove the certificate ${name} for ${c.host}? ${c.uploaded ? 'eaves deletes its copy of the file.' : 'The file itself stays where it is.'}`,

@@ -102,7 +102,7 @@ export function RouteForm({ form }: { form: Form }) {
             {problem.at.schemes && <p class="field-note wrong">{problem.at.schemes}</p>}
           </fieldset>
         )}
-        {form.id === undefined && <Command text={routeCommand({ host, via: writeVia(way), user })} />}
+        {form.id === undefined && <Command text={routeCommand({ host, via: writeVia(way), user, schemes, ...(typed ? {} : { password: reference }) })} />}
         <FormProblem failed={problem} />
         <footer>
           <button type="button" class="button" onClick={() => app.try({ fixed: true, url: exampleURL(host), via: writeVia(way).join(','), title: 'Test this route before it is saved' })}><Pulse /> Test</button>

@@ -1,10 +1,12 @@
 import { useEffect, useState } from 'preact/hooks'
 import * as settings from '../../api/settings.ts'
 import type { DefaultRoute, RouteRule } from '../../api/settings.ts'
+import { defaultRouteCommand } from '../../lib/command.ts'
 import { exampleURL } from '../../lib/pattern.ts'
 import { readVia, viaWords, wayProblem, writeVia, type Way } from '../../lib/via.ts'
 import { visible } from '../../lib/visible.ts'
 import { useConsole } from '../context.ts'
+import { Command } from '../Empty.tsx'
 import { Down, Edit, Plus, Pulse, Trash, Up } from '../icons.tsx'
 import { Text } from '../Text.tsx'
 import { failed, Field, fine, FormProblem, Intro, Reading, Switch, useRead } from './parts.tsx'
@@ -100,7 +102,7 @@ function Default({ value }: { value: DefaultRoute }) {
   const [problem, setProblem] = useState(fine)
   const [touched, setTouched] = useState(false)
   useEffect(() => { setProblem(fine) }, [way, bypass])
-  const changed = JSON.stringify(writeVia(way, 'none')) !== JSON.stringify(writeVia(readVia(value.upstreamProxy), 'none')) || bypass.trim() !== (value.bypass ?? '').trim()
+  const changed = JSON.stringify(writeVia(way)) !== JSON.stringify(writeVia(readVia(value.upstreamProxy))) || bypass.trim() !== (value.bypass ?? '').trim()
   if (value.locked) {
     return (
       <section class="default locked" aria-labelledby="default-title">
@@ -117,7 +119,7 @@ function Default({ value }: { value: DefaultRoute }) {
     setTouched(true)
     if (wayProblem(way)) return
     try {
-      await settings.setDefaultRoute({ upstreamProxy: writeVia(way, 'none'), bypass: bypass.trim() })
+      await settings.setDefaultRoute({ upstreamProxy: writeVia(way), bypass: bypass.trim() })
       app.say('Saved. It holds from the next connection on.')
       app.settled.value++
     } catch (e) {
@@ -133,10 +135,11 @@ function Default({ value }: { value: DefaultRoute }) {
           note="Hosts, .suffixes, *.wildcards, networks (10.0.0.0/8), ports (host:8080), <local>; separated by commas.">
           {(a) => <input type="text" {...a} value={bypass} spellcheck={false} autocapitalize="off" autocomplete="off" placeholder="<local>, .corp.example, 10.0.0.0/8" onInput={(e) => setBypass(e.currentTarget.value)} />}
         </Field>
+        <Command text={defaultRouteCommand(writeVia(way), bypass)} />
         <FormProblem failed={problem} />
         <div class="buttons">
           <button type="submit" class="button primary" disabled={!changed}>Save</button>
-          <button type="button" class="button" onClick={() => app.try({ path: '/routes/test', fixed: true, url: 'https://', via: writeVia(way, 'none'), bypass: bypass.trim(), title: 'Test this way before it is saved' })}><Pulse /> Test before saving</button>
+          <button type="button" class="button" onClick={() => app.try({ path: '/routes/test', fixed: true, url: 'https://', via: writeVia(way), bypass: bypass.trim(), title: 'Test this way before it is saved' })}><Pulse /> Test before saving</button>
           <span class="dim">Set by {origins[value.source] ?? value.source}.</span>
         </div>
       </form>

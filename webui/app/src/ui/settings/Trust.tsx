@@ -47,7 +47,7 @@ export function Trust() {
 function Entry({ t }: { t: TrustEntry }) {
   const app = useConsole()
   const certs = t.certificates ?? []
-  const name = certs[0] ? commonName(certs[0].subject) : t.file
+  const name = visible(certs[0] ? commonName(certs[0].subject) : t.file)
   const where = t.host || 'every host'
   const remove = () => (app.confirming.value = {
     text: `Trust ${name} no more, for ${where}? What it signed is then refused unless somebody else is trusted for it.`,

@@ -158,7 +158,7 @@ export function Switch({ on, name, onChange }: { on: boolean; name: string; onCh
   return (
     <label class="switch" title={on ? 'On: press to turn off' : 'Off: press to turn on'}>
       <input type="checkbox" role="switch" checked={on} onChange={onChange} /><span class="track" aria-hidden="true" />
-      <span class="offscreen">{name}</span><span class="on-off" aria-hidden="true">{on ? 'on' : 'off'}</span>
+      <span class="offscreen">{visible(name)}</span><span class="on-off" aria-hidden="true">{on ? 'on' : 'off'}</span>
     </label>
   )
 }
