@@ -3,7 +3,7 @@
 
 import { batch, computed, effect, signal } from '@preact/signals'
 import * as api from '../api/client.ts'
-import type { Trial } from '../api/settings.ts'
+import type { ClientCertificateEntry, Policy, RouteRule, Trial, TrustEntry } from '../api/settings.ts'
 import type { Exchange, Overrides, Summary } from '../api/types.ts'
 import { curl, longestInline } from '../lib/curl.ts'
 import { hostname } from '../lib/url.ts'
@@ -26,7 +26,7 @@ export interface Draft {
 export interface Form {
   section: Section
   /** The entry to change; undefined: a new one. */
-  id?: number
+  was?: ClientCertificateEntry | TrustEntry | Policy | RouteRule
   host?: string
   files?: File[]
 }

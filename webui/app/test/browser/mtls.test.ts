@@ -157,6 +157,8 @@ describe('mutual TLS', () => {
     await page.keyboard.press('r')
     const x = await ended(before)
     assert.deepEqual([x.certificate, x.state], ['accepted', 'done'])
+    // The page shows what it has sent as soon as it hears of it: no sooner is the next key pressed.
+    await page.locator(`#row-${x.id}.selected`).waitFor()
   })
 
   test('the settings show what became of each, and lead to the exchange', async () => {

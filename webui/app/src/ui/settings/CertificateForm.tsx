@@ -23,17 +23,17 @@ const fields = {
 /** CertificateForm adds a client certificate, or changes one. */
 export function CertificateForm({ form }: { form: Form }) {
   const app = useConsole()
-  const [was, setWas] = useState<ClientCertificateEntry | undefined>(undefined)
-  const [host, setHost] = useState(form.host ?? '')
-  const [whom, setWhom] = useState('origin')
-  const [name, setName] = useState('')
-  const [from, setFrom] = useState<From>('upload')
+  const was = form.was as ClientCertificateEntry | undefined
+  const [host, setHost] = useState(was?.host ?? form.host ?? '')
+  const [whom, setWhom] = useState(was?.for || 'origin')
+  const [name, setName] = useState(was?.name ?? '')
+  const [from, setFrom] = useState<From>(!was || was.uploaded ? 'upload' : was.token ? 'token' : 'path')
   const [sorted, setSorted] = useState<Sorted | undefined>(undefined)
-  const [path, setPath] = useState({ cert: '', key: '' })
-  const [token, setToken] = useState('')
-  const [typed, setTyped] = useState(true)
+  const [path, setPath] = useState(was && !was.uploaded ? paths(was) : { cert: '', key: '' })
+  const [token, setToken] = useState(was?.token ?? '')
+  const [typed, setTyped] = useState(!was?.passphrase || was.passphrase.startsWith('vault:'))
   const [secret, setSecret] = useState('')
-  const [reference, setReference] = useState('')
+  const [reference, setReference] = useState(was?.passphrase ?? '')
   const [problem, setProblem] = useState(fine)
   const [touched, setTouched] = useState(false)
   const [sending, setSending] = useState(false)
@@ -45,22 +45,6 @@ export function CertificateForm({ form }: { form: Form }) {
     read(files).then((chosen) => setSorted(sort(chosen)), (e) => setProblem({ at: { files: message(e) }, rest: '' }))
   }
   useEffect(() => { if (form.files) take(form.files) }, [form.files])
-  useEffect(() => {
-    if (form.id === undefined) return
-    settings.clientCertificates().then((all) => {
-      const c = all.find((e) => e.id === form.id)
-      if (!c) return close()
-      setWas(c)
-      setHost(c.host)
-      setWhom(c.for || 'origin')
-      setName(c.name)
-      setReference(c.passphrase ?? '')
-      setTyped(!c.passphrase || c.passphrase.startsWith('vault:'))
-      setFrom(c.token ? 'token' : c.uploaded ? 'upload' : 'path')
-      setToken(c.token ?? '')
-      setPath({ cert: c.pfxFile || c.certificateFile || '', key: c.pfxFile || c.keyFile === c.certificateFile ? '' : (c.keyFile ?? '') })
-    }, (e) => setProblem({ at: {}, rest: message(e) }))
-  }, [form.id])
 
   const isPFX = /\.(p12|pfx)$/i.test(path.cert.trim())
   const input = (): ClientCertificateInput => {
@@ -117,7 +101,7 @@ export function CertificateForm({ form }: { form: Form }) {
 
   const uploaded = sorted?.files.find((f) => f.what === 'pfx')?.name
   return (
-    <Dialog title={was ? `Client certificate for ${visible(was.host)}` : form.id !== undefined ? 'Client certificate' : 'Add a client certificate'} onClose={close} class="settings-form">
+    <Dialog title={was ? `Client certificate for ${visible(was.host)}` : 'Add a client certificate'} onClose={close} class="settings-form">
       <form onSubmit={(e) => { e.preventDefault(); void submit() }} noValidate>
         <div class="line-one">
           <Field label="Host" grow wrong={wrong('host')} note={meaning(host, false) || 'Port 443 unless you name another, :* for any. *.example.com is every host below it.'}>
@@ -182,11 +166,16 @@ export function CertificateForm({ form }: { form: Form }) {
         <footer>
           <span class="grow" />
           <button type="button" class="button" onClick={close}>Cancel</button>
-          <button type="submit" class="button primary" disabled={sending || (form.id !== undefined && !was)}>{sending ? 'Checking …' : was ? 'Save' : 'Add certificate'}</button>
+          <button type="submit" class="button primary" disabled={sending}>{sending ? 'Checking …' : was ? 'Save' : 'Add certificate'}</button>
         </footer>
       </form>
     </Dialog>
   )
+}
+
+/** paths are the files of a certificate that is read where it lies. */
+function paths(c: ClientCertificateEntry): { cert: string; key: string } {
+  return { cert: c.pfxFile || c.certificateFile || '', key: c.pfxFile || c.keyFile === c.certificateFile ? '' : (c.keyFile ?? '') }
 }
 
 function fileNames(s: Sorted | undefined, pfx: string | undefined): { pfx?: string; cert?: string; key?: string } {

@@ -74,7 +74,7 @@ function Entry({ c }: { c: ClientCertificateEntry }) {
       </td>
       <td class="c-actions">
         <button type="button" class="tool" aria-label={`Test ${label}`} title="Connect with it and see each stage" onClick={() => app.try({ url: exampleURL(c.host), ...(c.for === 'proxy' ? {} : { certificate: String(c.id) }) })}><Pulse /></button>
-        <button type="button" class="tool" aria-label={`Change ${label}`} title="Change" onClick={() => app.settings('certificates', { id: c.id })}><Edit /></button>
+        <button type="button" class="tool" aria-label={`Change ${label}`} title="Change" onClick={() => app.settings('certificates', { was: c })}><Edit /></button>
         <button type="button" class="tool" aria-label={`Remove ${label}`} title="Remove" onClick={remove}><Trash /></button>
       </td>
     </tr>

@@ -1,10 +1,10 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import * as settings from '../../api/settings.ts'
 import type { Policy, PolicyInput } from '../../api/settings.ts'
 import { policyCommand } from '../../lib/command.ts'
 import { meaning, patternProblem } from '../../lib/pattern.ts'
 import { policyProblems, policyWords, suites, versions, words } from '../../lib/policy.ts'
-import { message, type Form } from '../../model/console.ts'
+import type { Form } from '../../model/console.ts'
 import { useConsole } from '../context.ts'
 import { Dialog } from '../dialogs.tsx'
 import { Command } from '../Empty.tsx'
@@ -56,7 +56,7 @@ function Entry({ p }: { p: Policy }) {
         {p.verify === false && <ul class="warnings"><li><Caution /> <span>whoever answers is believed</span></li></ul>}
       </td>
       <td class="c-actions">
-        <button type="button" class="tool" aria-label={`Change the policy for ${p.host}`} title="Change" onClick={() => app.settings('tls', { id: p.id })}><Edit /></button>
+        <button type="button" class="tool" aria-label={`Change the policy for ${p.host}`} title="Change" onClick={() => app.settings('tls', { was: p })}><Edit /></button>
         <button type="button" class="tool" aria-label={`Remove the policy for ${p.host}`} title="Remove" onClick={remove}><Trash /></button>
       </td>
     </tr>
@@ -67,23 +67,16 @@ const fields = { host: ['host'], min: ['min'], max: ['max'], ciphers: ['ciphers'
 
 export function PolicyForm({ form }: { form: Form }) {
   const app = useConsole()
-  const [p, setP] = useState<PolicyInput>({ enabled: true, host: form.host ?? '', min: '', max: '', ciphers: [], alpn: [], verify: null, serverName: '', renegotiation: 'never' })
-  const [ciphers, setCiphers] = useState('')
-  const [ready, setReady] = useState(form.id === undefined)
+  const was = form.was as Policy | undefined
+  const [p, setP] = useState<PolicyInput>({
+    enabled: was?.enabled ?? true, host: was?.host ?? form.host ?? '', min: was?.min ?? '', max: was?.max ?? '', ciphers: [], alpn: was?.alpn ?? [],
+    verify: was?.verify ?? null, serverName: was?.serverName ?? '', renegotiation: was?.renegotiation || 'never',
+  })
+  const [ciphers, setCiphers] = useState((was?.ciphers ?? []).join('\n'))
   const [problem, setProblem] = useState(fine)
   const [touched, setTouched] = useState(false)
   const [sending, setSending] = useState(false)
   const close = () => (app.form.value = undefined)
-  useEffect(() => {
-    if (form.id === undefined) return
-    settings.policies().then((all) => {
-      const found = all.find((e) => e.id === form.id)
-      if (!found) return close()
-      setP({ enabled: found.enabled, host: found.host, min: found.min ?? '', max: found.max ?? '', ciphers: [], alpn: found.alpn ?? [], verify: found.verify ?? null, serverName: found.serverName ?? '', renegotiation: found.renegotiation || 'never' })
-      setCiphers((found.ciphers ?? []).join('\n'))
-      setReady(true)
-    }, (e) => setProblem({ at: {}, rest: message(e) }))
-  }, [form.id])
   const set = (over: Partial<PolicyInput>) => { setP({ ...p, ...over }); setProblem(fine) }
   const now: PolicyInput = { ...p, host: p.host.trim(), ciphers: words(ciphers), serverName: p.serverName?.trim() ?? '' }
   const found = policyProblems(now)
@@ -98,7 +91,7 @@ export function PolicyForm({ form }: { form: Form }) {
     if (host || found.max || found.ciphers || found.alpn || found.serverName || found.empty) return
     setSending(true)
     try {
-      if (form.id !== undefined) await settings.change('/tls-policies', form.id, now)
+      if (was) await settings.change('/tls-policies', was.id, now)
       else await settings.addPolicy(now)
       app.settled.value++
       close()
@@ -111,7 +104,7 @@ export function PolicyForm({ form }: { form: Form }) {
   const alpn = (p.alpn ?? []).join(',')
   const unused = suites.filter((s) => !now.ciphers!.includes(s))
   return (
-    <Dialog title={form.id !== undefined ? 'TLS policy' : 'Add a TLS policy'} onClose={close} class="settings-form">
+    <Dialog title={was ? 'TLS policy' : 'Add a TLS policy'} onClose={close} class="settings-form">
       <form onSubmit={(e) => { e.preventDefault(); void submit() }} noValidate>
         <Field label="Host" wrong={wrong('host')} note={meaning(p.host, true) || 'A policy for the same pattern is replaced.'}>
           {(a) => <input type="text" {...a} value={p.host} autofocus spellcheck={false} autocapitalize="off" autocomplete="off" placeholder="*.old.example" onInput={(e) => set({ host: e.currentTarget.value })} />}
@@ -164,7 +157,7 @@ export function PolicyForm({ form }: { form: Form }) {
         <footer>
           <span class="grow" />
           <button type="button" class="button" onClick={close}>Cancel</button>
-          <button type="submit" class="button primary" disabled={sending || !ready}>{form.id !== undefined ? 'Save' : 'Add policy'}</button>
+          <button type="submit" class="button primary" disabled={sending}>{was ? 'Save' : 'Add policy'}</button>
         </footer>
       </form>
     </Dialog>

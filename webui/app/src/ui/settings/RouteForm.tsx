@@ -1,10 +1,10 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import * as settings from '../../api/settings.ts'
 import type { RouteInput, RouteRule } from '../../api/settings.ts'
 import { routeCommand } from '../../lib/command.ts'
 import { exampleURL, meaning, patternProblem } from '../../lib/pattern.ts'
 import { readVia, wayProblem, writeVia, type Way } from '../../lib/via.ts'
-import { message, type Form } from '../../model/console.ts'
+import type { Form } from '../../model/console.ts'
 import { useConsole } from '../context.ts'
 import { Dialog } from '../dialogs.tsx'
 import { Command } from '../Empty.tsx'
@@ -18,32 +18,18 @@ const allSchemes = ['negotiate', 'ntlm', 'digest', 'basic']
 /** RouteForm adds a route, or changes one. */
 export function RouteForm({ form }: { form: Form }) {
   const app = useConsole()
-  const [was, setWas] = useState<RouteRule | undefined>(undefined)
-  const [host, setHost] = useState(form.host ?? '')
-  const [way, setWay] = useState<Way>({ kind: 'proxies', pac: '', proxies: [''] })
-  const [user, setUser] = useState('')
-  const [typed, setTyped] = useState(true)
+  const was = form.was as RouteRule | undefined
+  const [host, setHost] = useState(was?.host ?? form.host ?? '')
+  const [way, setWay] = useState<Way>(was ? readVia(was.via) : { kind: 'proxies', pac: '', proxies: [''] })
+  const [user, setUser] = useState(was?.user ?? '')
+  const [typed, setTyped] = useState(!was?.password || was.password.startsWith('vault:'))
   const [secret, setSecret] = useState('')
-  const [reference, setReference] = useState('')
-  const [schemes, setSchemes] = useState<string[]>([])
+  const [reference, setReference] = useState(was?.password ?? '')
+  const [schemes, setSchemes] = useState<string[]>(was?.schemes ?? [])
   const [problem, setProblem] = useState(fine)
   const [touched, setTouched] = useState(false)
   const [sending, setSending] = useState(false)
   const close = () => (app.form.value = undefined)
-  useEffect(() => {
-    if (form.id === undefined) return
-    settings.routes().then((all) => {
-      const r = all.routes?.find((e) => e.id === form.id)
-      if (!r) return close()
-      setWas(r)
-      setHost(r.host)
-      setWay(readVia(r.via))
-      setUser(r.user ?? '')
-      setReference(r.password ?? '')
-      setTyped(!r.password || r.password.startsWith('vault:'))
-      setSchemes(r.schemes ?? [])
-    }, (e) => setProblem({ at: {}, rest: message(e) }))
-  }, [form.id])
   const input = (): RouteInput => {
     const o: RouteInput = { host: host.trim(), via: writeVia(way), user: user.trim(), schemes }
     if (typed && secret !== '') o.secret = secret
@@ -69,7 +55,7 @@ export function RouteForm({ form }: { form: Form }) {
   }
   const proxied = way.kind !== 'direct'
   return (
-    <Dialog title={form.id !== undefined ? 'Route' : 'Add a route'} onClose={close} class="settings-form">
+    <Dialog title={was ? 'Route' : 'Add a route'} onClose={close} class="settings-form">
       <form onSubmit={(e) => { e.preventDefault(); void submit() }} noValidate>
         <Field label="Host" wrong={problem.at.host ?? ((touched || host !== '') && hostWrong ? hostWrong : undefined)} note={meaning(host, true) || 'A host, *.example.com, a network, or * for every host.'}>
           {(a) => <input type="text" {...a} value={host} autofocus spellcheck={false} autocapitalize="off" autocomplete="off" placeholder="*.corp.example" onInput={(e) => { setHost(e.currentTarget.value); setProblem(fine) }} />}
@@ -102,13 +88,13 @@ export function RouteForm({ form }: { form: Form }) {
             {problem.at.schemes && <p class="field-note wrong">{problem.at.schemes}</p>}
           </fieldset>
         )}
-        {form.id === undefined && <Command text={routeCommand({ host, via: writeVia(way), user, schemes, ...(typed ? {} : { password: reference }) })} />}
+        {!was && <Command text={routeCommand({ host, via: writeVia(way), user, schemes, ...(typed ? {} : { password: reference }) })} />}
         <FormProblem failed={problem} />
         <footer>
           <button type="button" class="button" onClick={() => app.try({ fixed: true, url: exampleURL(host), via: writeVia(way).join(','), title: 'Test this route before it is saved' })}><Pulse /> Test</button>
           <span class="grow" />
           <button type="button" class="button" onClick={close}>Cancel</button>
-          <button type="submit" class="button primary" disabled={sending || (form.id !== undefined && !was)}>{was ? 'Save' : 'Add route'}</button>
+          <button type="submit" class="button primary" disabled={sending}>{was ? 'Save' : 'Add route'}</button>
         </footer>
       </form>
     </Dialog>

@@ -83,7 +83,7 @@ function Entry({ r, at, last, onMove }: { r: RouteRule; at: number; last: number
         <button type="button" class="tool" aria-label={`Move the route for ${r.host} up`} title="Earlier (Alt+↑)" disabled={at === 0} onClick={() => onMove(at - 1)}><Up /></button>
         <button type="button" class="tool" aria-label={`Move the route for ${r.host} down`} title="Later (Alt+↓)" disabled={at === last} onClick={() => onMove(at + 1)}><Down /></button>
         <button type="button" class="tool" aria-label={`Test the route for ${r.host}`} title="Connect through it and see each stage" onClick={() => app.try({ url: exampleURL(r.host) })}><Pulse /></button>
-        <button type="button" class="tool" aria-label={`Change the route for ${r.host}`} title="Change" onClick={() => app.settings('routes', { id: r.id })}><Edit /></button>
+        <button type="button" class="tool" aria-label={`Change the route for ${r.host}`} title="Change" onClick={() => app.settings('routes', { was: r })}><Edit /></button>
         <button type="button" class="tool" aria-label={`Remove the route for ${r.host}`} title="Remove" onClick={remove}><Trash /></button>
       </td>
     </tr>

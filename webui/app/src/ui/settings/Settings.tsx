@@ -64,7 +64,7 @@ export function SettingsForm() {
   const app = useConsole()
   const form = app.form.value
   if (!form) return null
-  const key = `${form.section} ${form.id ?? 'new'}`
+  const key = `${form.section} ${form.was?.id ?? 'new'}`
   switch (form.section) {
     case 'certificates': return <CertificateForm key={key} form={form} />
     case 'trust': return <TrustForm key={key} form={form} />

@@ -65,7 +65,7 @@ function Entry({ t }: { t: TrustEntry }) {
       </td>
       <td class="c-expires">{certs.map((c) => <p key={c.sha256}><Expires c={c} /></p>)}</td>
       <td class="c-actions">
-        <button type="button" class="tool" aria-label={`Change ${name}`} title="Change" onClick={() => app.settings('trust', { id: t.id })}><Edit /></button>
+        <button type="button" class="tool" aria-label={`Change ${name}`} title="Change" onClick={() => app.settings('trust', { was: t })}><Edit /></button>
         <button type="button" class="tool" aria-label={`Remove ${name}`} title="Remove" onClick={remove}><Trash /></button>
       </td>
     </tr>
@@ -76,12 +76,12 @@ const fields = { host: ['host'], files: ['data'], file: ['file'] } as const
 
 export function TrustForm({ form }: { form: Form }) {
   const app = useConsole()
-  const [was, setWas] = useState<TrustEntry | undefined>(undefined)
-  const [every, setEvery] = useState(!form.host)
-  const [host, setHost] = useState(form.host ?? '')
-  const [upload, setUpload] = useState(true)
+  const was = form.was as TrustEntry | undefined
+  const [every, setEvery] = useState(was ? was.host === '' : !form.host)
+  const [host, setHost] = useState(was?.host ?? form.host ?? '')
+  const [upload, setUpload] = useState(was?.uploaded ?? true)
   const [chosen, setChosen] = useState<{ name: string; data: string } | undefined>(undefined)
-  const [file, setFile] = useState('')
+  const [file, setFile] = useState(was && !was.uploaded ? was.file : '')
   const [problem, setProblem] = useState(fine)
   const [touched, setTouched] = useState(false)
   const [sending, setSending] = useState(false)
@@ -97,18 +97,6 @@ export function TrustForm({ form }: { form: Form }) {
     }, (e) => setProblem({ at: { files: message(e) }, rest: '' }))
   }
   useEffect(() => { if (form.files) take(form.files) }, [form.files])
-  useEffect(() => {
-    if (form.id === undefined) return
-    settings.trust().then((all) => {
-      const t = all.find((e) => e.id === form.id)
-      if (!t) return close()
-      setWas(t)
-      setHost(t.host)
-      setEvery(t.host === '')
-      setUpload(t.uploaded)
-      setFile(t.uploaded ? '' : t.file)
-    }, (e) => setProblem({ at: {}, rest: message(e) }))
-  }, [form.id])
   const early: Record<string, string> = {}
   if (!every && patternProblem(host)) early.host = patternProblem(host)
   if (upload && !chosen && !was) early.files = 'Choose a file.'
@@ -133,7 +121,7 @@ export function TrustForm({ form }: { form: Form }) {
     }
   }
   return (
-    <Dialog title={form.id !== undefined ? 'Trusted CA' : 'Trust a CA'} onClose={close} class="settings-form">
+    <Dialog title={was ? 'Trusted CA' : 'Trust a CA'} onClose={close} class="settings-form">
       <form onSubmit={(e) => { e.preventDefault(); void submit() }} noValidate>
         <fieldset>
           <legend>The CA’s certificate</legend>
@@ -163,12 +151,12 @@ export function TrustForm({ form }: { form: Form }) {
             </Field>
           )}
         </fieldset>
-        {form.id === undefined && <Command text={trustCommand({ host: every ? '' : host, ...(upload ? { name: chosen?.name ?? '' } : { file: file.trim() }) })} />}
+        {!was && <Command text={trustCommand({ host: every ? '' : host, ...(upload ? { name: chosen?.name ?? '' } : { file: file.trim() }) })} />}
         <FormProblem failed={problem} />
         <footer>
           <span class="grow" />
           <button type="button" class="button" onClick={close}>Cancel</button>
-          <button type="submit" class="button primary" disabled={sending || (form.id !== undefined && !was)}>{was ? 'Save' : 'Trust it'}</button>
+          <button type="submit" class="button primary" disabled={sending}>{was ? 'Save' : 'Trust it'}</button>
         </footer>
       </form>
     </Dialog>
