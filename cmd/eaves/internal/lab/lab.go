@@ -211,7 +211,8 @@ func (l *Lab) Commands(proxy, ca string) string {
 		call(f.Label, "/")
 	}
 	say("")
-	say("What eaves saw of each call: eaves list cert.asked, eaves show ID. The console shows the same.")
+	say("What eaves saw of each call: eaves list cert.asked, eaves show ID, or the console. Stage by stage:")
+	say("    eaves doctor https://%s/", l.at(""))
 	return b.String()
 }
 
