@@ -82,8 +82,7 @@ type flow struct {
 	upgraded bool
 
 	mu   sync.Mutex
-	tail string // why the exchange was cut after its head, for the record: first cause wins
-	side capture.Stage
+	tail *capture.Error // why the exchange was cut after its head, for the record: first cause wins
 }
 
 // flowKey is the key under which a context leads to its flow.
@@ -158,18 +157,22 @@ func header(f wire.Fields) capture.Header {
 
 // noteCut keeps the first cause of an exchange that was cut after its head.
 func (f *flow) noteCut(side capture.Stage, why string) {
+	f.noteCause(&capture.Error{Stage: side, Message: why})
+}
+
+func (f *flow) noteCause(e *capture.Error) {
 	f.mu.Lock()
-	if f.tail == "" {
-		f.tail, f.side = why, side
+	if f.tail == nil {
+		f.tail = e
 	}
 	f.mu.Unlock()
 }
 
-// cut says why the exchange was cut after its head, and by whom; "" where it was not.
-func (f *flow) cut() (why string, side capture.Stage) {
+// cut says why the exchange was cut after its head, and by whom; nil where it was not.
+func (f *flow) cut() *capture.Error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.tail, f.side
+	return f.tail
 }
 
 // RoundTrip sends the request to the origin and records what happens. It is the only place where exchanges begin.
@@ -416,7 +419,7 @@ func (f *flow) finish() {
 	}
 	end := time.Now()
 	f.taps.close()
-	tail, side := f.cut()
+	tail := f.cut()
 	f.rec.Finish(func(x *capture.Exchange) {
 		facts := f.receipt.Snapshot()
 		x.Timings.Send, x.Timings.Wait = facts.Timings.Send, facts.Timings.Wait
@@ -439,8 +442,8 @@ func (f *flow) finish() {
 		switch {
 		case f.failure != nil:
 			x.State, x.Error = capture.StateFailed, f.failure
-		case tail != "":
-			x.State, x.Error = capture.StateFailed, &capture.Error{Stage: side, Message: tail}
+		case tail != nil:
+			x.State, x.Error = capture.StateFailed, tail
 			if x.Response != nil {
 				x.Response.Truncated = true
 			}
@@ -507,7 +510,7 @@ func (f *flow) cutAnswer(err error) {
 	default:
 		var ue *upstream.Error
 		if errors.As(err, &ue) {
-			f.noteCut(ue.Stage, ue.Message)
+			f.noteCause(ue.Capture())
 			return
 		}
 		f.noteCut(capture.StageHTTP, "the origin's answer was cut short: "+err.Error())

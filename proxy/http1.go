@@ -537,13 +537,13 @@ func (w *response1) finish() bool {
 	if w.taken {
 		return true
 	}
-	cut, side := w.f.cut()
-	if cut != "" && side != capture.StageClient {
+	cut := w.f.cut()
+	if cut != nil && cut.Stage != capture.StageClient {
 		_ = w.c.bw.Flush() // what came before the cut is the client's
 		w.reset()
 		return false
 	}
-	if !w.began && w.err == nil && cut == "" {
+	if !w.began && w.err == nil && cut == nil {
 		w.WriteHeader(http.StatusOK)
 	}
 	if w.err == nil && w.body != nil {

@@ -185,7 +185,7 @@ func (w *response2) fail(err error) {
 
 // finish ends the answer and says whether it is whole.
 func (w *response2) finish() bool {
-	if cut, _ := w.f.cut(); cut != "" || w.err != nil {
+	if w.f.cut() != nil || w.err != nil {
 		return false
 	}
 	if !w.began {

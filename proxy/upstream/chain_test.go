@@ -351,8 +351,8 @@ func TestTinyproxyRefusesWith401(t *testing.T) {
 	for range 2 {
 		call := callTo(t, "GET", plain+"/")
 		wantError(t, mustFail(t, c, call), capture.StageProxy, 502, "http proxy "+p.Address(), "basic: refused by the proxy", "eaves route")
-		if f := call.Receipt.Snapshot(); f.AnsweredBy != capture.AnsweredByProxy {
-			t.Errorf("answered by %q", f.AnsweredBy)
+		if h, by := proxyOf(t, call), call.Receipt.Snapshot().AnsweredBy; by != capture.AnsweredByProxy || h.Status != 401 || h.Authentication != "basic" {
+			t.Errorf("answered by %q: %+v", by, h)
 		}
 	}
 }

@@ -133,10 +133,11 @@ func (p *passage) connect(ctx context.Context) *Error {
 // next takes a 407. Where authentication goes on on a new connection there is none afterwards.
 func (p *passage) next(ctx context.Context, resp *Response, usable bool, method, target string, body bool) (value string, err error) {
 	p.hc.known = false
+	shown := p.auth.Scheme()
 	value, fresh, err := p.auth.Next(ctx, resp.Status, resp.Fields, !usable, method, target, body)
 	switch {
 	case err != nil:
-		p.refused(resp, err)
+		p.refused(resp, shown, err)
 		p.hc.free()
 	case fresh:
 		p.hc.abort() // the proxy may keep the beginning of a handshake for it
@@ -273,12 +274,12 @@ func (p *passage) broken(e *Error) *Error {
 	return e
 }
 
-// refused notes in the receipt that the proxy's own 407 is the end of it.
-func (p *passage) refused(resp *Response, err error) {
+// refused notes in the receipt that the proxy's own 407, on what it was shown last, is the end of it.
+func (p *passage) refused(resp *Response, shown string, err error) {
 	p.call.Receipt.update(func(f *Facts) {
 		f.AnsweredBy = capture.AnsweredByProxy
 		f.Route = p.route(func(h *capture.Hop) {
-			h.Status, h.StatusText, h.ResponseHeader = resp.Status, resp.Reason, hop.Header(resp.Fields)
+			h.Status, h.StatusText, h.ResponseHeader, h.Authentication = resp.Status, resp.Reason, hop.Header(resp.Fields), shown
 			var he *hop.Error
 			if errors.As(err, &he) {
 				h.Error = p.place() + he.Message
