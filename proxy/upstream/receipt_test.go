@@ -268,9 +268,10 @@ func TestIdentityByServerName(t *testing.T) {
 	root := issue(t, nil, ca("Test Root"))
 	alice := identityOf("api.bank.test:443", issue(t, nil, clientCert("alice")))
 	port := whoServer(t, &tls.Config{Certificates: []tls.Certificate{chainOf(issue(t, root, leafFor("api.bank.test", "evil.test")))}, ClientAuth: tls.RequestClientCert}, nil)
-	insecure := false
+	insecure, proves := false, ""
 	c := testClient(t, Config{
-		Trust: func(Server) Trust { return Trust{Roots: poolOf(root), Insecure: insecure} },
+		Trust:  func(Server) Trust { return Trust{Roots: poolOf(root), Insecure: insecure} },
+		Policy: func(Server) Policy { return Policy{ID: proves, ServerName: proves} },
 		Identities: func(s Server) []Identity {
 			if s.Host == "api.bank.test" {
 				return []Identity{alice}
@@ -280,14 +281,17 @@ func TestIdentityByServerName(t *testing.T) {
 	for _, tt := range []struct {
 		host, name string
 		insecure   bool
+		proves     string
 		want       string
 	}{
-		{"127.0.0.1", "api.bank.test", false, "alice"},
-		{"127.0.0.1", "evil.test", false, "nobody"},
-		{"127.0.0.1", "api.bank.test", true, "nobody"},
-		{"sub.localhost", "api.bank.test", false, "nobody"},
+		{"127.0.0.1", "api.bank.test", false, "", "alice"},
+		{"127.0.0.1", "evil.test", false, "", "nobody"},
+		{"127.0.0.1", "api.bank.test", true, "", "nobody"},
+		{"127.0.0.1", "api.bank.test", false, "evil.test", "nobody"},
+		{"127.0.0.1", "api.bank.test", false, "api.bank.test", "alice"},
+		{"sub.localhost", "api.bank.test", false, "", "nobody"},
 	} {
-		insecure = tt.insecure
+		insecure, proves = tt.insecure, tt.proves
 		_, body := mustDo(t, c, &Call{Scheme: "https", Host: tt.host, Port: port, ServerName: tt.name, Method: "GET", Target: "/"})
 		if !strings.HasPrefix(body, tt.want+" ") {
 			t.Errorf("%+v: the server saw %q", tt, body)

@@ -30,9 +30,10 @@ func (c *Client) terms(s Server, serverName string, choice *Choice) terms {
 		return t
 	}
 	t.take(c.cfg.Identities(s))
-	if len(t.identities) == 0 && serverName != "" && !t.trust.Insecure && isAddress(s.Host) && !isAddress(serverName) {
+	proven := t.policy.ServerName == "" || t.policy.ServerName == serverName
+	if len(t.identities) == 0 && serverName != "" && proven && !t.trust.Insecure && isAddress(s.Host) && !isAddress(serverName) {
 		// The client looked up the name itself, as many do with SOCKS. The server proves that it has the name before it is
-		// shown anything.
+		// shown anything; where the policy has it prove another one, that says nothing.
 		t.take(c.cfg.Identities(Server{Host: serverName, Port: s.Port, Proxy: s.Proxy}))
 	}
 	return t
