@@ -206,6 +206,9 @@ func TestAnIdentityThatCannotBeUsed(t *testing.T) {
 			t.Fatalf("got %+v", cc)
 		}
 		if tt.sent {
+			if want := "client certificate 3 (rule a.test:443) cannot be sent in its place: /c.pem: no such file or directory"; !strings.Contains(cc.Note, want) {
+				t.Errorf("the note %q does not say why another one was sent", cc.Note)
+			}
 			continue
 		}
 		want := "the one configured for it (client certificate 3, rule a.test:443) cannot be used: /c.pem: no such file or directory"

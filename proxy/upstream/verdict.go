@@ -102,7 +102,8 @@ func (a *authentication) verdict(o outcome) string {
 	return verdictUnknown
 }
 
-// note is what is wrong with the certificate that was sent, whatever the server made of it.
+// note is what is wrong with the certificate that was sent, whatever the server made of it, and with those that come before
+// it.
 func (a *authentication) note() string {
 	var notes []string
 	if a.sent != nil && a.sent.Note != "" {
@@ -110,6 +111,11 @@ func (a *authentication) note() string {
 	}
 	for _, m := range a.misfits {
 		notes = append(notes, m.words)
+	}
+	for i := range a.terms.unusable {
+		if id := &a.terms.unusable[i]; a.sent != nil && id.Specificity >= a.sent.Specificity {
+			notes = append(notes, fmt.Sprintf("client certificate %d (rule %s) cannot be sent in its place: %s", id.Number, id.Rule, id.Note))
+		}
 	}
 	if a.bounded {
 		notes = append(notes, "TLS 1.2 and HTTP/1.1 are used with this server, as it asks for a client certificate only after the request")
