@@ -99,6 +99,13 @@ func TestExplain(t *testing.T) {
 					return []upstream.Identity{{Number: 11, Rule: "broken.test:443", Note: "its file is gone"}}
 				case s.Host == "two.bank.test" && s.Port == 443:
 					return []upstream.Identity{identity(4, "two.bank.test:443", leaf("dora")), identity(3, "two.bank.test:443", leaf("carl"))}
+				case strings.HasSuffix(s.Host, "gone.test"):
+					gone := identity(7, "*.gone.test:443", nil)
+					gone.Certificate, gone.Note = nil, "its file is gone"
+					if s.Host == "a.gone.test" {
+						return []upstream.Identity{gone}
+					}
+					return []upstream.Identity{gone, identity(8, "*:443", leaf("frank"))}
 				}
 				return nil
 			},
@@ -176,6 +183,14 @@ func TestExplain(t *testing.T) {
 	}
 	says(x.Trust.Explanation, "one of 1 added", "api.bank.test")
 	says(strings.Join(x.Why, " "), "straight to api.bank.test:443")
+
+	// One that cannot be used is not said to be sent.
+	says(explain("https://a.gone.test/", upstream.Choice{}).ClientCertificate.Explanation, "none is sent", "certificate 7", "its file is gone")
+	if r := explain("https://b.gone.test/", upstream.Choice{}).ClientCertificate; r.ID != 8 {
+		t.Errorf("got %+v", r)
+	} else {
+		says(r.Explanation, "certificate 8 (CN=frank) is sent", "Certificate 7 (rule *.gone.test:443) cannot be sent in its place: its file is gone")
+	}
 
 	x = explain("https://api.bank.test:9443/", upstream.Choice{})
 	says(x.ClientCertificate.Explanation, "No client certificate is configured for api.bank.test:9443")
@@ -299,6 +314,19 @@ func TestExamineMutualTLS(t *testing.T) {
 			if !slices.ContainsFunc(stages, func(s capture.DoctorStage) bool { return s.Stage == capture.DoctorRequest && s.Message == "Yes." }) {
 				t.Errorf("without: %s", outline(stages))
 			}
+			none := func(choice upstream.Choice, want string) {
+				t.Helper()
+				stages, _ := examine(t, c, u, choice)
+				if !slices.ContainsFunc(stages, func(s capture.DoctorStage) bool {
+					return s.Stage == capture.DoctorClientCertificate && s.Message == want
+				}) {
+					t.Errorf("no stage says %q: %+v", want, stages)
+				}
+			}
+			none(upstream.Choice{}, "None: no rule is for this host and port.")
+			none(upstream.Choice{Identities: []upstream.Identity{}}, "None, as was chosen.")
+			shown = []upstream.Identity{{Number: 1, Rule: "127.0.0.1:*", Note: "its file is gone"}}
+			none(upstream.Choice{}, "None: the one of the rule for 127.0.0.1:* cannot be used.")
 			shown = []upstream.Identity{{ID: "alice", Number: 1, Rule: "127.0.0.1:*", Certificate: alice}}
 			stages, ok = examine(t, c, u, upstream.Choice{})
 			if got, want := outline(stages), "route ok, tcp ok, tls ok, request-certificate info, client-certificate ok, response ok, verdict ok, result ok"; !ok || got != want {

@@ -30,7 +30,7 @@ const expiresSoon = 30 * 24 * time.Hour
 // been passed; the last is the result. It says whether an answer of the origin came. emit is called from one goroutine at
 // a time.
 func Examine(ctx context.Context, c Config, t Target, choice upstream.Choice, emit func(capture.DoctorStage)) bool {
-	x := &examination{config: c, target: t, emit: emit}
+	x := &examination{config: c, target: t, emit: emit, chosen: choice.Identities != nil}
 	return x.run(ctx, choice)
 }
 
@@ -45,6 +45,8 @@ type examination struct {
 	tls   bool   // the origin's TLS has been told
 	facts upstream.Facts
 	bad   []string // stages that are no more than a warning
+	// chosen: which client certificate is sent was said for this examination.
+	chosen bool
 }
 
 func (x *examination) run(ctx context.Context, choice upstream.Choice) bool {
@@ -246,7 +248,7 @@ func (x *examination) tellTLS(t *capture.TLS, e *upstream.Error) {
 		return
 	}
 	x.tell(requestStage(cc))
-	x.tell(clientCertificateStage(cc))
+	x.tell(clientCertificateStage(cc, x.chosen))
 }
 
 // tlsStage tells a handshake.
@@ -293,8 +295,8 @@ func requestStage(cc *capture.ClientCertificate) capture.DoctorStage {
 	return s
 }
 
-// clientCertificateStage tells which client certificate was sent.
-func clientCertificateStage(cc *capture.ClientCertificate) capture.DoctorStage {
+// clientCertificateStage tells which client certificate was sent. chosen says that this was chosen for the examination.
+func clientCertificateStage(cc *capture.ClientCertificate, chosen bool) capture.DoctorStage {
 	s := capture.DoctorStage{Stage: capture.DoctorClientCertificate, Title: "Which client certificate goes out?", Status: capture.DoctorInfo, Time: -1}
 	s.Note("rule", cc.Rule)
 	switch {
@@ -305,6 +307,13 @@ func clientCertificateStage(cc *capture.ClientCertificate) capture.DoctorStage {
 		s.Note("serial", cc.Sent.Serial)
 		s.Note("valid until", cc.Sent.NotAfter.UTC().Format("2006-01-02"))
 		s.Message = "The one of the rule for " + cc.Rule + "."
+		if chosen {
+			s.Message = "The one that was chosen."
+		}
+	case cc.Requested && chosen:
+		s.Status, s.Message = capture.DoctorWarning, "None, as was chosen."
+	case cc.Requested && cc.Rule != "":
+		s.Status, s.Message = capture.DoctorWarning, "None: the one of the rule for "+cc.Rule+" cannot be used."
 	case cc.Requested:
 		s.Status, s.Message = capture.DoctorWarning, "None: no rule is for this host and port."
 	default:

@@ -161,6 +161,11 @@ func (c *Config) certificateRule(server upstream.Server, choice upstream.Choice)
 		r.Explanation = fmt.Sprintf("If the server asks for a client certificate, the CAs that it names decide among %d that are configured equally; where they do not, certificate %d (%s) is sent, as the last added.",
 			equals(list), r.ID, subject(list[0]))
 	}
+	for _, id := range all {
+		if id.Certificate == nil && id.Specificity >= list[0].Specificity {
+			r.Explanation += fmt.Sprintf(" Certificate %d (rule %s) cannot be sent in its place: %s", id.Number, id.Rule, id.Note)
+		}
+	}
 	return r
 }
 
