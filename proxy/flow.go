@@ -312,14 +312,11 @@ func (f *flow) failed(err error) *http.Response {
 	}
 	f.failure = ue.Capture()
 	status := ue.Status
-	if status == 0 {
-		status = http.StatusBadGateway
-	}
-	switch ue.Stage {
-	case capture.StageRoute:
-		status = http.StatusForbidden
-	case capture.StageClient:
+	switch {
+	case ue.Stage == capture.StageClient:
 		status = http.StatusBadRequest
+	case status == 0:
+		status = http.StatusBadGateway
 	}
 	return f.own(status, f.failure)
 }

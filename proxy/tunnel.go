@@ -25,7 +25,7 @@ func (c *clientConn) tunnel(t *target) {
 	t.scheme = "http"
 	if t.host != Host {
 		if c.p.isOwnName(t.host, t.port) {
-			c.refuseTunnel(t, start, nil, &upstream.Error{Stage: capture.StageRoute, Message: "the tunnel leads to eaves itself"})
+			c.refuseTunnel(t, start, nil, &upstream.Error{Stage: capture.StageRoute, Status: http.StatusForbidden, Message: "the tunnel leads to eaves itself"})
 			return
 		}
 		// A block is for the requests in the tunnel, each by its own, or for bytes that are none.
@@ -68,11 +68,8 @@ func (c *clientConn) refuseTunnel(t *target, start time.Time, receipt *upstream.
 	x := tunnelExchange(t, c.remote, start)
 	rec := c.p.tunnelRecorder(x).Begin(x)
 	status := http.StatusBadGateway
-	switch {
-	case e.Stage == capture.StageRoute:
-		status = http.StatusForbidden
-	case e.Stage == capture.StageTimeout:
-		status = http.StatusGatewayTimeout
+	if ue := (*upstream.Error)(nil); errors.As(err, &ue) && ue.Status != 0 {
+		status = ue.Status
 	}
 	if t.via == "SOCKS5" {
 		code := byte(socksFailure)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"slices"
 	"time"
 
@@ -82,6 +83,7 @@ func (c *Client) chainError(ctx context.Context, w *Route, err error) *Error {
 	e := fail(he.Stage, he, "%s", he.Message)
 	e.Hint, e.unreachable, e.answered = he.Hint, he.Unreachable, he.Answered
 	if he.Stage == capture.StageRoute {
+		e.Status = http.StatusForbidden
 		e.Hint = "this route would lead back to where it begins: eaves route list says why it is taken"
 	}
 	return e

@@ -600,7 +600,7 @@ func TestRouteFailures(t *testing.T) {
 	wantError(t, mustFail(t, c, callTo(t, "GET", "http://a.test:80/x?y")), capture.StageRoute, 502, "the PAC file is broken for http://a.test/x?y http a.test 80")
 	own := hop.Hop{Kind: hop.HTTP, Host: "127.0.0.1", Port: 8484}
 	c = testClient(t, Config{Route: through(own), Forbidden: func(a netip.AddrPort) error { return fmt.Errorf("%v is eaves itself", a) }})
-	wantError(t, mustFail(t, c, callTo(t, "GET", "https://a.test:443/")), capture.StageRoute, 502, "http proxy 127.0.0.1:8484", "is eaves itself", "eaves route list")
+	wantError(t, mustFail(t, c, callTo(t, "GET", "https://a.test:443/")), capture.StageRoute, 403, "http proxy 127.0.0.1:8484", "is eaves itself", "eaves route list")
 }
 
 // A connection within a proxy's TLS that has died while it was idle is not used for what cannot be sent twice.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -66,7 +67,9 @@ func (c *Client) dial(ctx context.Context, host string, port int) (*dialed, *Err
 	for i, a := range addrs {
 		targets[i] = netip.AddrPortFrom(a, uint16(port))
 		if err := c.forbidden(targets[i]); err != nil {
-			return nil, fail(capture.StageRoute, err, "not connecting to %s: %v", named(host, targets[i]), err)
+			e := fail(capture.StageRoute, err, "not connecting to %s: %v", named(host, targets[i]), err)
+			e.Status = http.StatusForbidden
+			return nil, e
 		}
 	}
 	start = time.Now()

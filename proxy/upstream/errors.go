@@ -21,7 +21,7 @@ type Error struct {
 	Message, Hint string
 	// Cause is what the system or a library said.
 	Cause error
-	// Status is the answer that fits: 502 or 504.
+	// Status is the answer that fits: 502, 504, or 403 for what may not be connected to.
 	Status int
 	// unreachable says that the first proxy of the route could not be connected to: another way may be tried.
 	unreachable bool
