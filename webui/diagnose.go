@@ -22,8 +22,24 @@ type Diagnostician interface {
 type Question struct {
 	URL         string `json:"url"`
 	Certificate string `json:"certificate"`
-	Via         string `json:"via"`
-	Verify      *bool  `json:"verify"`
+	Via         way    `json:"via"`
+	// Bypass is a list of hosts that Via is not for.
+	Bypass string `json:"bypass"`
+	Verify *bool  `json:"verify"`
+}
+
+// way is a route in words: in JSON a list, or a text with commas between.
+type way []string
+
+func (v *way) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		if *v = nil; text != "" {
+			*v = way{text}
+		}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(v))
 }
 
 var errNoDiagnosis = problem{Status: http.StatusServiceUnavailable, Detail: "this eaves only reads: it has no way to an origin"}
@@ -43,7 +59,10 @@ func (s *Server) diagnostician(q Question) (Diagnostician, error) {
 
 func (s *Server) explain(w http.ResponseWriter, r *request) error {
 	values := r.URL.Query()
-	q := Question{URL: values.Get("url"), Certificate: values.Get("certificate"), Via: values.Get("via")}
+	q := Question{URL: values.Get("url"), Certificate: values.Get("certificate")}
+	if via := values.Get("via"); via != "" {
+		q.Via = way{via}
+	}
 	if values.Has("verify") {
 		verify, err := boolean(values, "verify")
 		if err != nil {
@@ -62,12 +81,28 @@ func (s *Server) explain(w http.ResponseWriter, r *request) error {
 	return writeJSON(w, r, http.StatusOK, x)
 }
 
-// doctor answers with a line of JSON for each stage, as it is passed.
 func (s *Server) doctor(w http.ResponseWriter, r *request) error {
 	var q Question
 	if err := readJSON(w, r, maxJSON, false, &q); err != nil {
 		return err
 	}
+	return s.examine(w, r, q)
+}
+
+// testRoute examines a route before it is kept.
+func (s *Server) testRoute(w http.ResponseWriter, r *request) error {
+	var q Question
+	if err := readJSON(w, r, maxJSON, false, &q); err != nil {
+		return err
+	}
+	if len(q.Via) == 0 {
+		return bad("via", "which route? Give direct, system, pac+URL, or proxy URLs in order")
+	}
+	return s.examine(w, r, q)
+}
+
+// examine answers with a line of JSON for each stage, as it is passed.
+func (s *Server) examine(w http.ResponseWriter, r *request, q Question) error {
 	d, err := s.diagnostician(q)
 	if err != nil {
 		return err

@@ -90,5 +90,5 @@ func (s *Server) proxyRoutes() []route {
 		return writeJSON(w, r, http.StatusOK, now)
 	}
 	// In front of the route that any id fits.
-	return append([]route{{"PUT", "/routes/default", nil, put}}, c.routes()...)
+	return append([]route{{"PUT", "/routes/default", nil, put}, {"POST", "/routes/test", nil, s.testRoute}}, c.routes()...)
 }

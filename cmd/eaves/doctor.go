@@ -39,21 +39,26 @@ is recorded. The exit status is 1 unless the origin answered.`,
 		if err := read(); err != nil {
 			return err
 		}
-		return p.withAPI(cmd, func(api *client.Client) error {
-			body, err := json.Marshal(q)
-			if err != nil {
-				return err
-			}
-			resp, err := api.Request(cmd.Context(), http.MethodPost, "/doctor", nil, "application/json", bytes.NewReader(body))
-			if err != nil {
-				return err
-			}
-			defer resp.Body.Close()
-			return p.tellStages(bufio.NewScanner(resp.Body), asJSON)
-		})
+		return p.examine(cmd, "/doctor", q, asJSON)
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print each stage as a line of JSON")
 	return c
+}
+
+// examine asks a question that is answered stage by stage, and prints the stages.
+func (p *program) examine(cmd *cobra.Command, path string, question any, asJSON bool) error {
+	return p.withAPI(cmd, func(api *client.Client) error {
+		body, err := json.Marshal(question)
+		if err != nil {
+			return err
+		}
+		resp, err := api.Request(cmd.Context(), http.MethodPost, path, nil, "application/json", bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		return p.tellStages(bufio.NewScanner(resp.Body), asJSON)
+	})
 }
 
 // tellStages prints stages as they come. Its error is the status of the result.

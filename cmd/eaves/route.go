@@ -41,10 +41,11 @@ func (p *program) routeCommand() *cobra.Command {
   eaves route add '*.lab.test' --via socks5://jump.test --via http://inner.test:8080
   eaves route add '*.bank.test' --via direct --first
   eaves route default --via pac+http://wpad.corp.test/proxy.pac --bypass '*.lan,<local>'
+  eaves route test https://api.corp.test/ --via http://proxy.corp.test:3128
   eaves route list
   eaves route remove 2`,
 		p.routeAddCommand(), p.routeListCommand(), p.routeSwitchCommand("enable", true), p.routeSwitchCommand("disable", false), p.routeMoveCommand(),
-		p.routeDefaultCommand(), p.removeCommand(proxyRoutes, "remove routes"))
+		p.routeDefaultCommand(), p.routeTestCommand(), p.removeCommand(proxyRoutes, "remove routes"))
 }
 
 // ways makes paths of PAC files mean the same wherever eaves runs.
@@ -255,5 +256,35 @@ proxies, NO_PROXY and loopback are heeded too; <-loopback> in the list takes the
 	}
 	c.Flags().StringArrayVar(&via, "via", nil, "direct, system, pac+URL, or `PROXY`, repeated to make a chain")
 	c.Flags().StringVar(&bypass, "bypass", "", "a `LIST` of hosts to reach without it")
+	return c
+}
+
+func (p *program) routeTestCommand() *cobra.Command {
+	var asJSON bool
+	var via []string
+	var bypass string
+	c := &cobra.Command{
+		Use:   "test URL --via ROUTE…",
+		Short: "connect to a URL by a route before it is kept",
+		Example: `  eaves route test https://api.corp.test/ --via http://proxy.corp.test:3128
+  eaves route test https://api.lab.test/ --via socks5://jump.test --via http://inner.test:8080
+  eaves route test https://api.corp.test/ --via pac+proxy.pac --bypass '*.lan'`,
+		Long: `test does what eaves doctor does, by a route that need not be configured: it connects hop by hop and prints each stage.
+Nothing is kept or recorded. The exit status is 1 unless the origin answered.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(via) == 0 {
+				return failure.Wrong("route test", errors.New("which route? Give --via"), "eaves route test --help")
+			}
+			list, err := ways(via)
+			if err != nil {
+				return failure.New("route test", err, "")
+			}
+			return p.examine(cmd, "/routes/test", map[string]any{"url": args[0], "via": list, "bypass": bypass}, asJSON)
+		},
+	}
+	c.Flags().StringArrayVar(&via, "via", nil, "direct, system, pac+`URL` or the URL of a proxy; several are a chain, in order")
+	c.Flags().StringVar(&bypass, "bypass", "", "`LIST` of hosts that the route is not for")
+	c.Flags().BoolVar(&asJSON, "json", false, "print each stage as a line of JSON")
 	return c
 }

@@ -21,11 +21,20 @@ func (d diagnostician) question(ctx context.Context, q webui.Question) (t diagno
 		return t, choice, &webui.Refusal{Parameter: "url", Detail: err.Error(), Hint: "give a URL such as https://api.example.com/"}
 	}
 	o := webui.Outgoing{URL: t.URL, Certificate: q.Certificate, Verify: q.Verify}
-	if strings.TrimSpace(q.Via) != "" {
-		o.Via = []string{q.Via}
+	if len(q.Via) > 0 {
+		o.Via = q.Via
 	}
-	choice, err = d.c.choice(ctx, &o)
-	return t, choice, err
+	if choice, err = d.c.choice(ctx, &o); err != nil {
+		return t, choice, err
+	}
+	bypass, err := hostpattern.ParseList(q.Bypass)
+	if err != nil {
+		return t, choice, &webui.Refusal{Parameter: "bypass", Detail: err.Error(), Hint: "give hosts such as *.lan,10.0.0.0/8,<local>"}
+	}
+	if entry, ok := bypass.Match(t.Host, t.Port); ok {
+		choice.Route = &upstream.Route{Source: "custom", Reason: "bypass " + entry}
+	}
+	return t, choice, nil
 }
 
 func (d diagnostician) config() diagnose.Config {
