@@ -171,8 +171,8 @@ export interface Stage {
 export interface Trial {
   url: string
   certificate?: string
-  via?: string | string[]
-  bypass?: string
+  /** As for a replay: direct, system, pac+URL, or proxies with commas between them. */
+  via?: string
   verify?: boolean | null
 }
 
@@ -229,12 +229,12 @@ export async function drop(path: Path, id: number): Promise<void> {
 /** explain tells what would be done for an address. */
 export function explain(trial: Trial, signal: AbortSignal): Promise<Explanation> {
   const { url, certificate, via, verify } = trial
-  return json(`/explain${search({ url, certificate, via: typeof via === 'string' ? via : via?.join(','), verify: verify ?? undefined })}`, { signal })
+  return json(`/explain${search({ url, certificate, via, verify: verify ?? undefined })}`, { signal })
 }
 
 /** test tries an address out and tells each stage as it ends. */
-export async function test(path: '/doctor' | '/routes/test', trial: Trial, told: (s: Stage) => void, signal: AbortSignal): Promise<void> {
-  const answer = await send(path, { ...body('POST', trial), signal })
+export async function test(trial: Trial, told: (s: Stage) => void, signal: AbortSignal): Promise<void> {
+  const answer = await send('/doctor', { ...body('POST', trial), signal })
   const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''
   try {

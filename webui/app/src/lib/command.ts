@@ -38,6 +38,5 @@ export function defaultRouteCommand(via: readonly string[], bypass: string): str
 
 /** trialCommand asks what a trial asks: explain or doctor. */
 export function trialCommand(t: Trial, what: 'doctor' | 'explain' = 'doctor'): string {
-  const via = typeof t.via === 'string' ? t.via : t.via?.join(',')
-  return line(what, quote(t.url.trim() || 'URL'), flag('cert', t.certificate), flag('via', via), typeof t.verify === 'boolean' ? `--verify ${t.verify ? 'on' : 'off'}` : undefined)
+  return line(what, quote(t.url.trim() || 'URL'), flag('cert', t.certificate), flag('via', t.via), typeof t.verify === 'boolean' ? `--verify ${t.verify ? 'on' : 'off'}` : undefined)
 }

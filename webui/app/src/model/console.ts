@@ -33,8 +33,6 @@ export interface Form {
 
 /** An address that is tried out, hop by hop. */
 export interface Try extends Trial {
-  /** A route that is not kept yet is tried by an address of its own. */
-  path: '/doctor' | '/routes/test'
   /** The way is given, and not to be chosen. */
   fixed?: boolean
   title: string
@@ -433,7 +431,7 @@ export class Console {
 
   /** try opens the test of an address; nothing is connected to before its button is pressed. */
   try(what: Partial<Try> & { url: string }): void {
-    this.trying.value = { path: '/doctor', title: 'Test an address', ...what }
+    this.trying.value = { title: 'Test an address', ...what }
   }
 
   toggleSettings(): void {

@@ -34,7 +34,6 @@ export function Trial({ what }: { what: Try }) {
     const o: TrialInput = { url: url.trim() }
     if (fixed) {
       if (what.via !== undefined) o.via = what.via
-      if (what.bypass !== undefined) o.bypass = what.bypass
       return o
     }
     return { ...o, ...sendAsOverrides(as) }
@@ -65,7 +64,7 @@ export function Trial({ what }: { what: Try }) {
     if (!mine) return
     setRunning(true)
     try {
-      await settings.test(what.path, trial(), (s) => setStages((was) => [...was, s]), mine.signal)
+      await settings.test(trial(), (s) => setStages((was) => [...was, s]), mine.signal)
     } catch (e) {
       if (!mine.signal.aborted) setProblem(message(e))
     } finally {
@@ -86,7 +85,7 @@ export function Trial({ what }: { what: Try }) {
           {!fixed && <button type="button" class="button beside" onClick={() => void explain()}>Explain</button>}
           <button type="submit" class="button primary beside">{running ? 'Start again' : 'Test'}</button>
         </div>
-        {fixed ? <p class="dim">Through: {visible(viaWords(typeof what.via === 'string' ? what.via.split(',') : what.via))}</p> : <SendAs as={as} onChange={setAs} legend="Connect" />}
+        {fixed ? <p class="dim">Through: {visible(viaWords(what.via?.split(',')))}</p> : <SendAs as={as} onChange={setAs} legend="Connect" />}
         {explained && <Explained e={explained} />}
         {(stages.length > 0 || running) && (
           <ol class="stages" aria-label="Stages" aria-live="polite" aria-busy={running}>

@@ -139,7 +139,7 @@ function Default({ value }: { value: DefaultRoute }) {
         <FormProblem failed={problem} />
         <div class="buttons">
           <button type="submit" class="button primary" disabled={!changed}>Save</button>
-          <button type="button" class="button" onClick={() => app.try({ path: '/routes/test', fixed: true, url: 'https://', via: writeVia(way), bypass: bypass.trim(), title: 'Test this way before it is saved' })}><Pulse /> Test before saving</button>
+          <button type="button" class="button" onClick={() => app.try({ fixed: true, url: 'https://', via: writeVia(way).join(','), title: 'Test this way before it is saved' })}><Pulse /> Test before saving</button>
           <span class="dim">Set by {origins[value.source] ?? value.source}.</span>
         </div>
       </form>
