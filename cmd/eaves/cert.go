@@ -47,11 +47,12 @@ func (p *program) certCommand() *cobra.Command {
 	return group("cert", "client certificates per host", `  eaves cert add '*.bank.test' --cert alice.pem --key alice.key
   eaves cert add api.bank.test:8443 --pfx alice.p12
   eaves cert list
+  eaves cert inventory
   eaves cert show 1
   eaves cert disable 1
   eaves cert remove 1`,
 		p.certAddCommand(),
-		listCommand(p, clientCertificates, "the client certificates, their expiry and what is wrong with them", p.printCertificate),
+		listCommand(p, clientCertificates, "the client certificates, their expiry and what is wrong with them", p.printCertificate), p.certInventoryCommand(),
 		p.certShowCommand(), p.certSwitchCommand("enable", true), p.certSwitchCommand("disable", false),
 		p.removeCommand(clientCertificates, "remove client certificates; the files stay where they are"))
 }

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"eaves/capture"
+)
+
+// inventory is the list of every certificate that is configured or was seen.
+var inventory = list{path: "/certificates", field: "certificates", noun: "certificate", listing: "eaves cert inventory"}
+
+// inventoryItem is a certificate as the API has it.
+type inventoryItem struct {
+	Kind string `json:"kind"`
+	capture.Certificate
+	ExpiresInDays int      `json:"expiresInDays"`
+	UsedBy        []string `json:"usedBy"`
+	Seen          *struct {
+		Host     string     `json:"host"`
+		Exchange int64      `json:"exchange,omitempty"`
+		Time     *time.Time `json:"time,omitempty"`
+	} `json:"seen"`
+	LastAccepted *capture.CertificateUse `json:"lastAccepted"`
+	LastRejected *capture.CertificateUse `json:"lastRejected"`
+	Warnings     []struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"warnings"`
+}
+
+func (p *program) certInventoryCommand() *cobra.Command {
+	c := listCommand(p, inventory, "every certificate that is configured or was seen, those that end first first", p.printInventory)
+	c.Use = "inventory"
+	c.Example = "  eaves cert inventory\n  eaves cert inventory --json"
+	return c
+}
+
+// printInventory prints one certificate, and below it what uses it and what became of it.
+func (p *program) printInventory(i inventoryItem) {
+	fmt.Fprintln(p.out, harmless(strings.TrimRight(fmt.Sprintf("%-7s %-40s %-22s issued by %s", i.Kind, i.Subject, countdown(i.NotAfter, time.Now()), i.Issuer), " ")))
+	for _, use := range i.UsedBy {
+		fmt.Fprintf(p.out, "        %s\n", harmless(use))
+	}
+	if i.Seen != nil {
+		fmt.Fprintf(p.out, "        seen at %s\n", harmless(i.Seen.Host))
+	}
+	last := func(what string, use *capture.CertificateUse) {
+		if use != nil {
+			fmt.Fprintf(p.out, "        last %s by %s in exchange %d\n", what, harmless(use.Host), use.Exchange)
+		}
+	}
+	last("accepted", i.LastAccepted)
+	last("rejected", i.LastRejected)
+}
