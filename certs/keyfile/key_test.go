@@ -177,6 +177,34 @@ func TestHostileDerivation(t *testing.T) {
 	}
 }
 
+// TestHostileNumbers: nor can it by many keys, or by certificates that all might be one another's issuer.
+func TestHostileNumbers(t *testing.T) {
+	p, f := testPKI(), newFolder(t)
+	f.write("plain.key", p.ec.keyPEM())
+	f.run("openssl", "pkcs8", "-topk8", "-in", "plain.key", "-out", "slow.key", "-passout", "pass:x", "-scrypt", "-scrypt_p", "20")
+	_, err := keyfile.ReadPEM(p.ec.certPEM(), bytes.Repeat(f.read("slow.key"), 2), []byte("x"))
+	wantError(t, err, keyfile.Unsupported, "more than the 20000000 rounds")
+	_, err = keyfile.ReadPEM(p.ec.certPEM(), bytes.Repeat(p.ec.keyPEM(), 65), nil)
+	wantError(t, err, keyfile.Unsupported, "more than 64 private keys")
+
+	// Each has the name of all, and an identifier that keeps it from being a root.
+	authorityOf := func(own, above byte) func(*x509.Certificate) {
+		return func(c *x509.Certificate) { authority(c); c.SubjectKeyId, c.AuthorityKeyId = []byte{own}, []byte{above} }
+	}
+	who := issue("Loop", ecKey(), nil, authorityOf(2, 1))
+	all := who.certPEM()
+	for i := range 100 {
+		all = append(all, issue("Loop", ecKey(), nil, authorityOf(byte(1+i%2), byte(2-i%2))).certPEM()...)
+	}
+	pair, err := keyfile.ReadPEM(all, who.keyPEM(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pair.Chain) > 32 {
+		t.Errorf("a chain of %d", len(pair.Chain))
+	}
+}
+
 // TestDamagedKey is called damaged, not wrongly encrypted.
 func TestDamagedKey(t *testing.T) {
 	p := testPKI()

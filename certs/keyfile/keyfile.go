@@ -57,6 +57,9 @@ func ReadPEM(cert, key, passphrase []byte) (*Pair, error) {
 		}
 		return nil, noCertificate(certFile, c)
 	}
+	if len(keys) > maxKeys {
+		return nil, tooManyKeys("it")
+	}
 	w := newWork()
 	var signers []crypto.Signer
 	for _, k := range keys {
@@ -93,6 +96,17 @@ func noKey(file string, c *content) *Error {
 		e.What += " but certificates only"
 	}
 	return e
+}
+
+// Limits on what a file may have us compare and verify.
+const (
+	maxKeys       = 64
+	maxChain      = 32
+	maxSignatures = 64
+)
+
+func tooManyKeys(file string) *Error {
+	return unsupported("give a file with the one key that is needed", "%s holds more than %d private keys", file, maxKeys)
 }
 
 // newPair finds the certificate that belongs to a key, and its chain.
@@ -141,8 +155,9 @@ func Path(leaf *x509.Certificate, among []*x509.Certificate) (chain, roots []*x5
 			others = append(others, cert)
 		}
 	}
-	for last := leaf; !selfSigned(last); {
-		i := issuerOf(last, others)
+	signatures := maxSignatures
+	for last := leaf; !selfSigned(last) && len(chain) < maxChain; {
+		i := issuerOf(last, others, &signatures)
 		if i < 0 {
 			break
 		}
@@ -198,15 +213,17 @@ func named(parent, child *x509.Certificate) bool {
 }
 
 // issuerOf returns the place of the issuer of c, or -1. Where several have its name, as after an authority made itself a
-// new key, the one whose key signed c counts.
-func issuerOf(c *x509.Certificate, among []*x509.Certificate) int {
+// new key, the one whose key signed c counts, as far as there are signatures left to verify.
+func issuerOf(c *x509.Certificate, among []*x509.Certificate, signatures *int) int {
 	found := -1
 	for i, parent := range among {
 		if !named(parent, c) {
 			continue
 		}
-		if signed(parent, c) {
-			return i
+		if *signatures > 0 {
+			if *signatures--; signed(parent, c) {
+				return i
+			}
 		}
 		if found < 0 {
 			found = i // by name, where the signature is of a kind that Go no longer verifies, such as SHA-1

@@ -25,6 +25,7 @@ var errWrongSecret = errors.New("the passphrase is wrong")
 const (
 	maxScryptMemory = 128 << 20
 	maxScryptWork   = 1 << 22 // N·r·p
+	scryptRounds    = 4       // of hashing take as long as one of these
 )
 
 // A cipher of PKCS#5 or PKCS#12: the length of its key, and how it is made.
@@ -172,7 +173,7 @@ func decryptPBES2(alg pkix.AlgorithmIdentifier, data, password []byte, w *work) 
 	case "1.2.840.113549.1.5.12":
 		key, err = derivePBKDF2(p.KDF, password, c.keySize, w)
 	case "1.3.6.1.4.1.11591.4.11":
-		key, err = deriveScrypt(p.KDF, password, c.keySize)
+		key, err = deriveScrypt(p.KDF, password, c.keySize, w)
 	default:
 		err = unsupported(hintReencrypt, "its key is derived in a way that eaves does not know (OID %s)", oid)
 	}
@@ -212,7 +213,7 @@ func derivePBKDF2(alg pkix.AlgorithmIdentifier, password []byte, keySize int, w 
 	return pbkdf2.Key(h, string(password), p.Salt.Bytes, p.Rounds, keySize)
 }
 
-func deriveScrypt(alg pkix.AlgorithmIdentifier, password []byte, keySize int) ([]byte, error) {
+func deriveScrypt(alg pkix.AlgorithmIdentifier, password []byte, keySize int, w *work) ([]byte, error) {
 	var p struct {
 		Salt    []byte
 		N, R, P int
@@ -224,6 +225,9 @@ func deriveScrypt(alg pkix.AlgorithmIdentifier, password []byte, keySize int) ([
 	// By division, so that nothing overflows.
 	if p.N > maxScryptMemory/128/p.R || p.N > maxScryptWork/p.R/p.P {
 		return nil, unsupported(hintReencrypt, "its key derivation (scrypt, N=%d r=%d p=%d) asks for more memory or time than eaves spends on a file", p.N, p.R, p.P)
+	}
+	if err := w.spend(p.N*p.R*p.P, scryptRounds); err != nil {
+		return nil, err
 	}
 	return scrypt.Key(password, p.Salt, p.N, p.R, p.P, keySize)
 }

@@ -270,6 +270,9 @@ func (r *pfxReader) readBags(b []byte, depth int) error {
 		return unsupported("", "the PKCS#12 file holds more than %d entries", maxBags)
 	}
 	for _, bag := range bags {
+		if len(r.keys) > maxKeys {
+			return tooManyKeys("the PKCS#12 file")
+		}
 		switch bag.ID.String() {
 		case "1.2.840.113549.1.12.10.1.1": // a key in clear
 			r.addKey(parseKey(bag.Value.Bytes))
