@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"encoding/asn1"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -42,6 +43,9 @@ func (s *signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 	if t.closed {
 		return nil, &keyfile.Error{What: "the token is no longer in use", Kind: keyfile.Unsupported}
 	}
+	if t.refused != nil {
+		return nil, t.refused
+	}
 	signature, err := s.signLocked(digest, opts)
 	if err == nil || !gone(err) {
 		return signature, explain(err)
@@ -50,6 +54,9 @@ func (s *signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 	_ = t.closeSession()
 	if err := t.connect(); err != nil {
 		_ = t.closeSession()
+		if k := (*keyfile.Error)(nil); errors.As(err, &k) && k.Kind == keyfile.WrongPassphrase {
+			t.refused = err
+		}
 		return nil, err
 	}
 	signature, err = s.signLocked(digest, opts)

@@ -37,6 +37,8 @@ type Token struct {
 	// always: the token wants the PIN before each signature (CKA_ALWAYS_AUTHENTICATE).
 	always bool
 	closed bool
+	// refused is that the PIN was wrong: another card is there now, or its PIN was changed. It is not tried again.
+	refused error
 }
 
 // object is a certificate or key on a token.

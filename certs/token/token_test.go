@@ -376,6 +376,24 @@ func TestSessionLost(t *testing.T) {
 	}
 }
 
+// TestAPINThatIsRefusedIsNotTriedAgain: each handshake would take the card a step nearer to being locked.
+func TestAPINThatIsRefusedIsNotTriedAgain(t *testing.T) {
+	l := newLab(t)
+	token := openToken(t, l.uri("token=study;object=bob"))
+	token.pin = []byte("changed")
+	if err := token.module.CloseAllSessions(token.slot); err != nil {
+		t.Fatal(err)
+	}
+	sign := func() error {
+		digest := sha512.Sum512([]byte("x"))
+		_, err := token.Certificate().PrivateKey.(crypto.Signer).Sign(rand.Reader, digest[:], crypto.SHA512)
+		return err
+	}
+	wantError(t, sign(), keyfile.WrongPassphrase, `the PIN is not the one of the token "study"`)
+	token.pin = []byte(pin) // it would be right now, if it were tried
+	wantError(t, sign(), keyfile.WrongPassphrase, `the PIN is not the one of the token "study"`)
+}
+
 // TestSchemes: a token that knows PSS is not held to what older cards can do.
 func TestSchemes(t *testing.T) {
 	l := newLab(t)

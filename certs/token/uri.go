@@ -140,11 +140,27 @@ func (a *address) readPIN() ([]byte, error) {
 	} else if strings.HasPrefix(path, "|") || err == nil && len(u.Scheme) > 1 {
 		return nil, malformed("pin-source is no file")
 	}
-	b, err := os.ReadFile(path)
+	b, err := readPINFile(path)
 	if err != nil {
 		return nil, &keyfile.Error{What: "the file of the PIN (pin-source) cannot be read: " + err.Error(), Hint: "put the PIN there, alone in its line", Kind: keyfile.NeedsPassphrase}
 	}
 	return bytes.TrimRight(b, "\r\n"), nil
+}
+
+// maxPIN bounds the file of a PIN.
+const maxPIN = 4 << 10
+
+func readPINFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a file", path)
+	case info.Size() > maxPIN:
+		return nil, fmt.Errorf("%s has %d bytes: too much for a PIN", path, info.Size())
+	}
+	return os.ReadFile(path)
 }
 
 // fits says whether an object's label and identifier are those of the URI.

@@ -82,3 +82,20 @@ func FuzzURI(f *testing.F) {
 		}
 	})
 }
+
+// TestTheFileOfAPIN: what pin-source names is read only where it may be a PIN.
+func TestTheFileOfAPIN(t *testing.T) {
+	large := filepath.Join(t.TempDir(), "large")
+	if err := os.WriteFile(large, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{large: "too much for a PIN", t.TempDir(): "is not a file"} {
+		a, err := parse("pkcs11:token=t?module-path=/m.so&pin-source=file:" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.readPIN(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
+}
