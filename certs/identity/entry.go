@@ -11,6 +11,7 @@
 package identity
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -73,7 +74,7 @@ func (e *Entry) Validate() error {
 	case e.Token != "" && !strings.HasPrefix(e.Token, "pkcs11:"):
 		return mistake.In("token", "", "a token is named by a PKCS#11 URI such as pkcs11:token=name;object=label (RFC 7512)")
 	}
-	for field, path := range map[string]string{"certificateFile": e.CertificateFile, "keyFile": e.KeyFile, "pfxFile": e.PFXFile} {
+	for field, path := range map[string]string{"certificateFile": e.CertificateFile, "keyFile": e.KeyFile, "pfxFile": e.PFXFile, "passphrase": e.passphraseFile()} {
 		if path != "" && !filepath.IsAbs(path) {
 			return mistake.In(field, "give the whole path", "%q is not an absolute path: eaves may run in another directory", path)
 		}
@@ -101,16 +102,26 @@ func ruleOf(p hostpattern.Pattern) string {
 // paths are the files that the certificate depends on.
 func (e *Entry) paths() []string {
 	var all []string
-	secret, _ := strings.CutPrefix(e.Passphrase, "file:")
-	if secret == e.Passphrase {
-		secret = ""
-	}
-	for _, p := range []string{e.CertificateFile, e.KeyFile, e.PFXFile, secret} {
+	for _, p := range []string{e.CertificateFile, e.KeyFile, e.PFXFile, e.passphraseFile()} {
 		if p != "" {
 			all = append(all, p)
 		}
 	}
 	return all
+}
+
+// passphraseFile is the file that the passphrase is in; "" where it is elsewhere.
+func (e *Entry) passphraseFile() string {
+	path, ok := strings.CutPrefix(e.Passphrase, "file:")
+	if !ok {
+		return ""
+	}
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	return path
 }
 
 // SameSource says whether both are the same certificate from the same place, opened the same way.

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"crypto"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -47,7 +48,7 @@ const (
 
 // Loaded is a certificate with its key, as its files are now.
 type Loaded struct {
-	// ID changes with the certificate, its chain and its key.
+	// ID changes with the certificate, its chain and its key; that of a key on a token with each session.
 	ID          string
 	Certificate *tls.Certificate // its Leaf is set
 	// Chain is the leaf and what is sent with it, Roots what else the files hold.
@@ -133,7 +134,10 @@ func fromToken(e Entry, pin []byte, open func(string, []byte) (Token, error)) (*
 		t.Close()
 		return nil, mistake.In("token", "put the certificate beside its key", "the token holds no certificate")
 	}
-	l.ID = fingerprint(e.ID, l.Chain)
+	// Its key is that of a session, which ends: who has the one before must not take this for the same.
+	session := make([]byte, 4)
+	rand.Read(session)
+	l.ID = fingerprint(e.ID, l.Chain) + "-" + hex.EncodeToString(session)
 	if signer, ok := c.PrivateKey.(crypto.Signer); ok {
 		l.Key = (&keyfile.Pair{Key: signer}).KeyName()
 	}

@@ -318,6 +318,43 @@ func TestATokenIsOpenedOnce(t *testing.T) {
 	}
 }
 
+// TestATokenOpenedAnewIsAnother: its signer is bound to a session, so that connections of the one before are not its.
+func TestATokenOpenedAnewIsAnother(t *testing.T) {
+	cert, key := pair(t, 7)
+	c, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := Sources{Tokens: func(string, []byte) (Token, error) { return &fakeToken{cert: &c}, nil }}
+	e := Entry{ID: 1, Enabled: true, Host: "a.test", For: ForOrigin, Token: "pkcs11:token=t"}
+	first, err := Load(t.Context(), e, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := Load(t.Context(), e, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.ID == second.ID {
+		t.Error("two sessions have one ID")
+	}
+}
+
+// TestThePassphrasesFileIsWatched also where it is named from the home directory.
+func TestThePassphrasesFileIsWatched(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("USERPROFILE", home)
+	e := entry(1, "a.test", files(t, 1))
+	e.Passphrase = "file:~/pass.txt"
+	if err := e.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.paths(); !slices.Contains(got, filepath.Join(home, "pass.txt")) {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestValidate(t *testing.T) {
 	abs := filepath.Join(t.TempDir(), "f")
 	for name, c := range map[string]struct {
@@ -332,6 +369,7 @@ func TestValidate(t *testing.T) {
 		"pfx and key":   {func(e *Entry) { e.CertificateFile, e.PFXFile, e.KeyFile = "", abs, abs }, "keyFile"},
 		"relative":      {func(e *Entry) { e.CertificateFile = "c.pem" }, "certificateFile"},
 		"token":         {func(e *Entry) { e.CertificateFile, e.Token = "", "softhsm" }, "token"},
+		"relative file": {func(e *Entry) { e.Passphrase = "file:pass.txt" }, "passphrase"},
 		"no such thing": {func(e *Entry) { e.Host = "" }, "host"},
 	} {
 		e := entry(1, "a.test", abs)

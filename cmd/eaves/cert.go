@@ -106,7 +106,7 @@ EAVES_PASSPHRASE, or a prompt; the last two are sealed in the vault. What cannot
 	f.StringVar(&s.key, "key", "", "key `FILE`; none: it stands in the certificate's")
 	f.StringVar(&s.pfx, "pfx", "", "PKCS#12 `FILE`: certificate, key and chain")
 	f.StringVar(&s.token, "token", "", "PKCS#11 `URI` (RFC 7512) of a key on a token")
-	f.StringVar(&s.passphraseFile, "passphrase-file", "", "`FILE` whose first line is the passphrase")
+	f.StringVar(&s.passphraseFile, "passphrase-file", "", "`FILE` that holds the passphrase, and nothing else but a line break at its end")
 	f.StringVar(&s.passphrase, "passphrase", "", "`REF` to the passphrase: env:NAME, file:PATH, cmd:COMMAND, vault:NAME")
 	f.StringVar(&s.name, "name", "", "what you call it")
 	f.StringVar(&s.server, "for", "origin", "`origin|proxy`: show it to origins, or to parent proxies")
@@ -138,6 +138,13 @@ func (s *certSource) body(host string) (map[string]any, error) {
 		return nil, failure.Wrong("", errors.New("--passphrase-file and --passphrase exclude one another"), "")
 	case s.passphrase != "":
 		body["passphrase"] = s.passphrase
+		if file, ok := strings.CutPrefix(s.passphrase, "file:"); ok && !strings.HasPrefix(file, "~/") {
+			path, err := whole(file)
+			if err != nil {
+				return nil, err
+			}
+			body["passphrase"] = "file:" + path
+		}
 	case s.passphraseFile != "":
 		path, err := whole(s.passphraseFile)
 		if err != nil {
