@@ -17,6 +17,11 @@ type ProxyRoute struct {
 	Password    string   `json:"password"`
 	PasswordSet bool     `json:"passwordSet"`
 	Schemes     []string `json:"schemes"`
+	// Keytab, CCache and Krb5Conf are files for Kerberos, ServiceName the proxy's principal; "" for what is usual.
+	Keytab      string `json:"keytab"`
+	CCache      string `json:"ccache"`
+	Krb5Conf    string `json:"krb5Conf"`
+	ServiceName string `json:"serviceName"`
 }
 
 // ProxyRouteInput is a route as it comes in. What is nil stays as it is.
@@ -29,6 +34,11 @@ type ProxyRouteInput struct {
 	// Secret is the password itself, which goes to the vault.
 	Secret  *string   `json:"secret"`
 	Schemes *[]string `json:"schemes"`
+	// For Kerberos.
+	Keytab      *string `json:"keytab"`
+	CCache      *string `json:"ccache"`
+	Krb5Conf    *string `json:"krb5Conf"`
+	ServiceName *string `json:"serviceName"`
 	// Position is where the route stands among the others, from 0; a new one behind them unless given.
 	Position *int `json:"position"`
 }

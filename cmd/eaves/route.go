@@ -26,6 +26,10 @@ type proxyRoute struct {
 	Password    string   `json:"password"`
 	PasswordSet bool     `json:"passwordSet"`
 	Schemes     []string `json:"schemes"`
+	Keytab      string   `json:"keytab"`
+	CCache      string   `json:"ccache"`
+	Krb5Conf    string   `json:"krb5Conf"`
+	ServiceName string   `json:"serviceName"`
 }
 
 // defaultRoute is what holds where no route matches, as the API has it.
@@ -68,7 +72,7 @@ func ways(list []string) ([]string, error) {
 
 func (p *program) routeAddCommand() *cobra.Command {
 	var via, schemes []string
-	var user, password string
+	var user, password, keytab, ccache, service string
 	var first bool
 	c := &cobra.Command{
 		Use:   "add PATTERN --via WAY…",
@@ -92,7 +96,15 @@ proxies whose URL names no user, also those that a PAC file or the system names.
 			if err != nil {
 				return failure.New("route add", err, "")
 			}
-			in := map[string]any{"host": args[0], "via": list, "user": user, "password": password, "schemes": schemes}
+			in := map[string]any{"host": args[0], "via": list, "user": user, "password": password, "schemes": schemes, "serviceName": service}
+			for name, path := range map[string]string{"keytab": keytab, "ccache": ccache} {
+				if path == "" {
+					continue
+				}
+				if in[name], err = filepath.Abs(strings.TrimPrefix(path, "FILE:")); err != nil {
+					return failure.New("route add", err, "")
+				}
+			}
 			if first {
 				in["position"] = 0
 			}
@@ -111,6 +123,9 @@ proxies whose URL names no user, also those that a PAC file or the system names.
 	f.StringVar(&user, "user", "", `the `+"`USER`"+` that proxies are told, such as alice or CORP\alice`)
 	f.StringVar(&password, "password", "", "a `REFERENCE` to the password: env:NAME, file:PATH, cmd:COMMAND, vault:NAME")
 	f.StringSliceVar(&schemes, "scheme", nil, "authenticate with basic, digest, ntlm or negotiate only (repeatable)")
+	f.StringVar(&keytab, "keytab", "", "a `FILE` of Kerberos keys for the user")
+	f.StringVar(&ccache, "ccache", "", "a `FILE` of Kerberos tickets (default: KRB5CCNAME)")
+	f.StringVar(&service, "service-name", "", "the proxy's Kerberos `PRINCIPAL` (default: HTTP/ and its host)")
 	f.BoolVar(&first, "first", false, "put it in front of the other routes")
 	return c
 }

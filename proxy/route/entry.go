@@ -1,6 +1,7 @@
 package route
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,6 +20,11 @@ type Entry struct {
 	User     string   `json:"user,omitempty"`
 	Password string   `json:"password,omitempty"`
 	Schemes  []string `json:"schemes,omitempty"`
+	// Keytab, CCache and Krb5Conf are files for Kerberos, ServiceName the proxy's principal; "" for what is usual.
+	Keytab      string `json:"keytab,omitempty"`
+	CCache      string `json:"ccache,omitempty"`
+	Krb5Conf    string `json:"krb5Conf,omitempty"`
+	ServiceName string `json:"serviceName,omitempty"`
 }
 
 // Schemes are the ways to authenticate to a proxy.
@@ -26,6 +32,10 @@ func Schemes() []string { return []string{"basic", "digest", "ntlm", "negotiate"
 
 // Normalize writes the entry as it is kept.
 func (e *Entry) Normalize() {
+	for _, text := range []*string{&e.Keytab, &e.CCache, &e.Krb5Conf, &e.ServiceName} {
+		*text = strings.TrimSpace(*text)
+	}
+	e.CCache = strings.TrimPrefix(e.CCache, "FILE:")
 	e.Host, e.User, e.Password = strings.TrimSpace(e.Host), strings.TrimSpace(e.User), strings.TrimSpace(e.Password)
 	if v, err := ParseVia(e.Via...); err == nil && len(e.Via) > 0 {
 		if _, err := v.kept(); err == nil {
@@ -69,7 +79,13 @@ func (e *Entry) Rule() (Rule, error) {
 			return r, mistake.In("schemes", "", "%q is not one of %s", s, strings.Join(Schemes(), ", "))
 		}
 	}
-	r.Way.Credentials = Credentials{User: e.User, Password: e.Password, Schemes: e.Schemes}
+	for field, path := range map[string]string{"keytab": e.Keytab, "ccache": e.CCache, "krb5Conf": e.Krb5Conf} {
+		if path != "" && !filepath.IsAbs(path) {
+			return r, mistake.In(field, "write the whole path", "the path %q is relative: it would be another file wherever eaves runs", path)
+		}
+	}
+	r.Way.Credentials = Credentials{User: e.User, Password: e.Password, Schemes: e.Schemes,
+		Keytab: e.Keytab, CCache: e.CCache, Krb5Conf: e.Krb5Conf, ServiceName: e.ServiceName}
 	return r, nil
 }
 

@@ -94,7 +94,7 @@ func showRoute(e route.Entry) webui.ProxyRoute {
 		set = set || v.HasPassword()
 	}
 	return webui.ProxyRoute{ID: e.ID, Enabled: e.Enabled, Host: e.Host, Via: append([]string{}, e.Via...), User: e.User, Password: e.Password,
-		PasswordSet: set, Schemes: append([]string{}, e.Schemes...)}
+		PasswordSet: set, Schemes: append([]string{}, e.Schemes...), Keytab: e.Keytab, CCache: e.CCache, Krb5Conf: e.Krb5Conf, ServiceName: e.ServiceName}
 }
 
 func (k routeKeeper) Add(_ context.Context, in webui.ProxyRouteInput) (webui.ProxyRoute, error) {
@@ -165,6 +165,10 @@ func (k routeKeeper) put(id int64, in webui.ProxyRouteInput) (none webui.ProxyRo
 			e.Password = sealed
 		}
 		assign(&e.Schemes, in.Schemes)
+		assign(&e.Keytab, in.Keytab)
+		assign(&e.CCache, in.CCache)
+		assign(&e.Krb5Conf, in.Krb5Conf)
+		assign(&e.ServiceName, in.ServiceName)
 		e.Normalize()
 		if err := e.Validate(); err != nil {
 			return nil, err
