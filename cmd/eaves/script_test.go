@@ -18,10 +18,13 @@ import (
 
 	"github.com/mccutchen/go-httpbin/v2/httpbin"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"eaves/proxy/upstream/hop/hoptest"
 )
 
-// TestMain lets the scripts run this very program as eaves.
+// TestMain lets the scripts run this very program as eaves, and squid as the helper that verifies NTLM.
 func TestMain(m *testing.M) {
+	hoptest.Main()
 	testscript.Main(m, map[string]func(){"eaves": main})
 }
 

@@ -24,6 +24,8 @@ type SquidOptions struct {
 	Name string
 	// Hosts are names that lead to 127.0.0.1.
 	Hosts []string
+	// Port is where it listens; 0: anywhere.
+	Port int
 	// More are lines of configuration, before those that let clients in.
 	More []string
 }
@@ -35,7 +37,10 @@ const squidRealm = "the study, upstairs"
 func Squid(t testing.TB, o SquidOptions) *Proxy {
 	t.Helper()
 	name := program(t, "squid")
-	dir, port := Dir(t), FreePort(t)
+	dir, port := Dir(t), o.Port
+	if port == 0 {
+		port = FreePort(t)
+	}
 	if o.Name == "" {
 		o.Name = "squid.test"
 	}
