@@ -159,6 +159,8 @@ func certificateCalls() []call {
 		{"GET", "/secrets", "", "", 200},
 		{"DELETE", "/secrets/{name}", "/secrets/bank", "", 204},
 		{"DELETE", "/secrets/{name}", "/secrets/bank", "", 404},
+		{"POST", "/secrets", "", `{"name":"team/bank","value":"s"}`, 201},
+		{"DELETE", "/secrets/{name}", "/secrets/team%2Fbank", "", 204},
 		{"POST", "/requests", "", `{"url":"https://a.test/","certificate":"3","verify":false}`, 202},
 		{"POST", "/requests", "", `{"url":"https://a.test/","certificate":"all"}`, 400},
 		{"POST", "/requests", "", `{"url":"https://a.test/","certificate":"0"}`, 400},

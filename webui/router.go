@@ -2,6 +2,7 @@ package webui
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,6 +102,15 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	segments := strings.Split(path, "/")
+	if escaped, ok := strings.CutPrefix(r.URL.EscapedPath(), base+"/"); ok {
+		// A slash that was escaped is part of a name, as secrets have them.
+		segments = strings.Split(escaped, "/")
+		for i, s := range segments {
+			if plain, err := url.PathUnescape(s); err == nil {
+				segments[i] = plain
+			}
+		}
+	}
 	var allow []string
 	for i := range s.routes {
 		t := &s.routes[i]
