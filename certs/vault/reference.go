@@ -70,6 +70,10 @@ func fromFile(path string) ([]byte, error) {
 		}
 		path = filepath.Join(home, rest)
 	}
+	// To open a pipe that nobody writes to would hold up a handshake for ever.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, &Error{path + " is not a file, so that no secret is read from it", "name a file; what comes by a pipe can be had with cmd:cat", ErrForm}
+	}
 	b, err := readLimited(path, maxValue)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &Error{"the file " + path + " that holds the secret is not there", "put it there, or name another one", ErrNotFound}
