@@ -23,6 +23,7 @@ type list[T any] struct {
 type anyList interface {
 	clone(*Settings)
 	settle(*Settings)
+	carry(from, to *Settings)
 	validate(*Settings) error
 }
 
@@ -71,6 +72,13 @@ func (l list[T]) settle(s *Settings) {
 	for i := range *items {
 		*next = max(*next, *l.id(&(*items)[i])+1)
 	}
+}
+
+// carry takes care that to gives no id that from has given.
+func (l list[T]) carry(from, to *Settings) {
+	_, given := l.of(from)
+	_, next := l.of(to)
+	*next = max(*next, *given)
 }
 
 // number gives an id to each item that has none.

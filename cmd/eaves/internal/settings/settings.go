@@ -193,6 +193,9 @@ func (f *File) reload() {
 		return
 	}
 	next.Revision = max(next.Revision, f.now.Revision+1)
+	for _, l := range lists() {
+		l.carry(&f.now, &next)
+	}
 	f.set(next)
 }
 

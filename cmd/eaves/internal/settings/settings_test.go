@@ -218,6 +218,25 @@ func TestAChangeByHandTakesEffect(t *testing.T) {
 	}
 }
 
+// TestAChangeByHandGivesNoIDTwice: who writes the file may leave out what only eaves counts.
+func TestAChangeByHandGivesNoIDTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "settings.json")
+	f, _ := open(t, path)
+	if err := add(f, Rule{Filter: "a.test", Action: Passthrough}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(`{"recording":true}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.reload()
+	if err := add(f, Rule{Filter: "b.test", Action: Passthrough}); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Get().Rules; len(got) != 1 || got[0].ID != 2 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestManyChangeAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "settings.json")
 	f, _ := open(t, path)
