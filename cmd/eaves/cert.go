@@ -187,6 +187,9 @@ func (p *program) addCertificate(cmd *cobra.Command, api *client.Client, body ma
 		case p.asking():
 			if try > 1 {
 				p.say(problem.Detail)
+				if problem.Hint != "" { // a card may have but one try left
+					fmt.Fprintln(p.err, "hint: "+harmless(problem.Hint))
+				}
 			}
 			secret, err := p.ask("passphrase: ")
 			if err != nil {
