@@ -3,6 +3,7 @@ package lab
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,6 +71,9 @@ func prepare(dir string, now time.Time) (Files, *Authority, error) {
 	root, err := f.root.load()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if others := f.others(); others != "" {
+			return f, nil, fmt.Errorf("%s is none of a lab's, and is left alone: name another directory", others)
+		}
 	case err != nil:
 		return f, nil, err
 	case !slices.Contains(root.Certificate.Subject.Organization, organization):
@@ -79,6 +83,40 @@ func prepare(dir string, now time.Time) (Files, *Authority, error) {
 	}
 	a, err := f.make(now)
 	return f, a, err
+}
+
+// others is a file that somebody else has put where one of ours would be; "": there is none.
+func (f Files) others() string {
+	exists := func(path string) bool {
+		_, err := os.Lstat(path)
+		return err == nil
+	}
+	all := []File{f.root, f.Client, f.Admin}
+	for _, bad := range f.Failing {
+		all = append(all, bad.File)
+	}
+	for _, file := range all {
+		switch b, err := os.ReadFile(file.Certificate); {
+		case errors.Is(err, fs.ErrNotExist) && exists(file.Key):
+			return file.Key
+		case err == nil && !ours(b):
+			return file.Certificate
+		}
+	}
+	if exists(f.PFX) && !exists(f.Client.Certificate) {
+		return f.PFX
+	}
+	return ""
+}
+
+// ours says whether a file holds a certificate that a lab issued.
+func ours(b []byte) bool {
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return false
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && slices.Contains(c.Subject.Organization, organization)
 }
 
 // complete says whether everything is there, and good for another week.
@@ -161,13 +199,16 @@ func (f File) load() (*Identity, error) {
 	return fromTLS(pair)
 }
 
-// write writes certificate, chain and key.
+// write writes certificate, chain and key; the certificate first, which says whose the key is.
 func (f File) write(i *Identity) error {
 	key, err := i.KeyPEM()
 	if err != nil {
 		return err
 	}
-	return errors.Join(replace(f.Key, key), replace(f.Certificate, i.PEM()))
+	if err := replace(f.Certificate, i.PEM()); err != nil {
+		return err
+	}
+	return replace(f.Key, key)
 }
 
 // replace replaces a file by rename, readable by its owner only.

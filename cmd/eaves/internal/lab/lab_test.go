@@ -262,6 +262,37 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// TestLeavesOthersFilesAlone: a file of the user's that has the name of one of ours is not written over, be the directory
+// a lab's or not yet.
+func TestLeavesOthersFilesAlone(t *testing.T) {
+	for _, name := range []string{"client.key", "client.pem", "client.p12", "ca.pem", "ca.key", "usage.key"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(Config{Listen: "127.0.0.1:0", Dir: dir}); err == nil || !strings.Contains(err.Error(), "name another directory") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != "mine" {
+			t.Errorf("%s holds %q, %v", name, b, err)
+		}
+	}
+	// One that was cut off while it was made is made anew.
+	dir := t.TempDir()
+	if _, _, err := prepare(dir, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"ca.pem", "ca.key", "usage.key"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := prepare(dir, time.Now()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestLeavesOthersAlone: a directory with somebody's CA in it, that of eaves perhaps, is not written to.
 func TestLeavesOthersAlone(t *testing.T) {
 	dir := t.TempDir()
