@@ -87,6 +87,12 @@ func version(field, text string) (uint16, error) {
 
 // Normalize brings what users write to the form in which it is kept: suites by their IANA names, each once.
 func (e *Entry) Normalize() {
+	e.Ciphers = slices.Clone(e.Ciphers)
+	for i, name := range e.Ciphers {
+		if s := suite(strings.TrimSpace(name)); s != nil {
+			e.Ciphers[i] = s.Name
+		}
+	}
 	for _, list := range []*[]string{&e.Ciphers, &e.ALPN} {
 		var kept []string
 		for _, s := range *list {
@@ -95,11 +101,6 @@ func (e *Entry) Normalize() {
 			}
 		}
 		*list = kept
-	}
-	for i, name := range e.Ciphers {
-		if s := suite(name); s != nil {
-			e.Ciphers[i] = s.Name
-		}
 	}
 	e.Min, e.Max = strings.TrimPrefix(e.Min, "TLS"), strings.TrimPrefix(e.Max, "TLS")
 	e.Min, e.Max = strings.TrimPrefix(strings.TrimSpace(e.Min), "v"), strings.TrimPrefix(strings.TrimSpace(e.Max), "v")
@@ -124,6 +125,9 @@ func (e *Entry) Policy() (*Policy, error) {
 	}
 	if p.Max, err = version("max", e.Max); err != nil {
 		return nil, err
+	}
+	if p.Min == 0 && p.Max != 0 && p.Max < tls.VersionTLS12 {
+		p.Min = tls.VersionTLS10 // left open, it would be 1.2, and no version would be left
 	}
 	if p.Max != 0 && p.Min > p.Max {
 		return nil, mistake.In("min", "", "no version is at least %s and at most %s", e.Min, e.Max)

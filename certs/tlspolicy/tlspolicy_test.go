@@ -99,6 +99,24 @@ func TestTheMostSpecificHoldsAsAWhole(t *testing.T) {
 	}
 }
 
+// TestOldVersionsAlone: that only the highest version is said leaves a version to speak.
+func TestOldVersionsAlone(t *testing.T) {
+	for high, want := range map[string]uint16{"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS10, "1.2": 0, "1.3": 0} {
+		e := Entry{ID: 1, Host: "old.test", Max: high}
+		if p, err := e.Policy(); err != nil || p.Min != want {
+			t.Errorf("at most %s: got %+v, %v", high, p, err)
+		}
+	}
+}
+
+// TestASuiteByBothItsNames is one suite.
+func TestASuiteByBothItsNames(t *testing.T) {
+	e := Entry{Ciphers: []string{"AES128-SHA", " TLS_RSA_WITH_AES_128_CBC_SHA", "AES128-SHA"}}
+	if e.Normalize(); len(e.Ciphers) != 1 || e.Ciphers[0] != "TLS_RSA_WITH_AES_128_CBC_SHA" {
+		t.Errorf("got %q", e.Ciphers)
+	}
+}
+
 // TestOpenSSLNames holds the computed names against those of openssl ciphers -stdname.
 func TestOpenSSLNames(t *testing.T) {
 	for iana, openssl := range map[string]string{
