@@ -186,6 +186,7 @@ func TestRemovingAnEntryLeavesItsFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	do(t, c, http.MethodPost, "/secrets", map[string]string{"name": "mine", "value": "x"}, nil)
+	refused(t, c, http.MethodPost, "/secrets", map[string]string{"name": "large", "value": strings.Repeat("x", 300<<10)}, "value", "larger than 256 KiB")
 	do(t, c, http.MethodPost, "/client-certificates", map[string]any{"host": "a.test", "certificateFile": path, "passphrase": "vault:mine"}, nil)
 	do(t, c, http.MethodPost, "/trust", map[string]any{"file": path}, nil)
 	do(t, c, http.MethodDelete, "/client-certificates/1", nil, nil)

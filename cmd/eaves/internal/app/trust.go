@@ -231,7 +231,11 @@ func (k secretKeeper) Set(name string, value []byte) error {
 	if err := validReference("vault:" + name); err != nil {
 		return &webui.Refusal{Parameter: "name", Detail: err.Error()}
 	}
-	if err := k.c.vault.Set(name, value); err != nil {
+	err := k.c.vault.Set(name, value)
+	if v := (*vault.Error)(nil); errors.Is(err, vault.ErrForm) && errors.As(err, &v) {
+		return &webui.Refusal{Parameter: "value", Detail: v.Error(), Hint: v.Hint()}
+	}
+	if err != nil {
 		return err
 	}
 	k.c.identities.Retry()
