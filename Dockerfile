@@ -1,4 +1,4 @@
-# eaves and, for the lab of docker-compose.yml, an origin to try it on.
+# eaves and, for the lab of docker-compose.yml, origins to try it on and proxies on the way to them.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -13,6 +13,17 @@ COPY --from=build /out/go-httpbin /usr/local/bin/go-httpbin
 USER nobody
 EXPOSE 8080
 ENTRYPOINT ["go-httpbin", "-host", "0.0.0.0", "-port", "8080"]
+
+# The parent proxies.
+FROM debian:bookworm-slim AS squid
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends squid-openssl \
+ && rm -rf /var/lib/apt/lists/*
+COPY docker /etc/squid/lab
+USER proxy
+EXPOSE 3128
+ENTRYPOINT ["squid", "-N", "-f"]
+CMD ["/etc/squid/lab/corp.conf"]
 
 # The last stage is what a plain "docker build ." makes.
 FROM debian:bookworm-slim AS eaves

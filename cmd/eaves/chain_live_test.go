@@ -39,10 +39,11 @@ func (l *chainLab) one(t *testing.T, e *chainEaves, curl string, s situation, po
 	}
 }
 
-// restartPort is a free port that the system gives nobody, so that it is free still when it is listened on again.
-func restartPort(t *testing.T) int {
+// restartPort is the nth free port of those that the system gives nobody, so that it is free still when it is listened on
+// again.
+func restartPort(t *testing.T, n int) int {
 	t.Helper()
-	for port := 20000 + os.Getpid()%5000; port < 30000; port++ {
+	for port := 20000 + os.Getpid()%5000 + 1000*n; port < 30000; port++ {
 		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			l.Close()
 			return port
@@ -54,7 +55,7 @@ func restartPort(t *testing.T) int {
 
 // comesBack: a proxy that was there, is not, and is again, is used again at once.
 func (l *chainLab) comesBack(t *testing.T, e *chainEaves, curl string) {
-	port := restartPort(t)
+	port := restartPort(t, 3)
 	l.parents["back"] = parent{scheme: "http", host: "127.0.0.1", port: port, user: hoptest.User, variable: "LAB_PASSWORD"}
 	start := func() *hoptest.Proxy {
 		return hoptest.Squid(t, hoptest.SquidOptions{Schemes: []string{"digest"}, Port: port, Name: "back.proxy.test"})

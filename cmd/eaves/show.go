@@ -292,6 +292,9 @@ func (p *program) printReceipts(x *capture.Exchange) {
 			hops = append(hops, h.Kind+" "+h.Address)
 		}
 		say("route: %s (%s)", strings.Join(hops, " → "), strings.TrimSpace(r.Source+" "+r.Reason))
+		for i := range len(r.Hops) - 1 {
+			say("  %s", throughHop(&r.Hops[i]))
+		}
 	}
 	if x.ServerIPAddress != "" {
 		reused := ""
@@ -319,6 +322,31 @@ func (p *program) printReceipts(x *capture.Exchange) {
 	if t := x.ClientTLS; t != nil {
 		say("client tls: %s %s alpn %s name %s", t.Version, t.CipherSuite, orDash(t.ALPN), orDash(t.ServerName))
 	}
+}
+
+// throughHop says what became of the way at a parent proxy.
+func throughHop(h *capture.Hop) string {
+	what := []string{}
+	add := func(format string, a ...any) { what = append(what, fmt.Sprintf(format, a...)) }
+	if h.TLS != nil && h.TLS.Version != "" {
+		add("%s", h.TLS.Version)
+	}
+	if h.Status != 0 {
+		add("%s", strings.TrimSpace(fmt.Sprintf("%d %s", h.Status, h.StatusText)))
+	}
+	if h.Authentication != "" {
+		add("authentication %s", h.Authentication)
+	}
+	switch {
+	case h.Reused:
+		add("connected before")
+	case h.Time > 0:
+		add("%s", milliseconds(h.Time))
+	}
+	if h.Error != "" {
+		add("%s", h.Error)
+	}
+	return h.Kind + " " + h.Address + ": " + strings.Join(what, ", ")
 }
 
 func orDash(s string) string {
