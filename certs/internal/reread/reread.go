@@ -5,8 +5,9 @@
 // Files are looked at when they are used, by stat and at most every Interval: a rename in their place, a symbolic link
 // that points elsewhere (as Kubernetes mounts secrets), a file system without change notices and a directory that is away
 // for a moment are all noticed or survived the same way, and nothing runs while nobody asks. Who asks never waits for a
-// reading that another began, except for the very first. What was read before stays when the new content cannot be read;
-// the State says both.
+// reading that another began, except for the very first, nor for one of the same files that only tries again what failed:
+// it may take as long as a command that hangs. What was read before stays when the new content cannot be read; the State
+// says both.
 package reread
 
 import (
@@ -68,14 +69,14 @@ func (v *Value[T]) Get() State[T] {
 		return *s
 	}
 	defer v.mu.Unlock()
-	return v.look()
+	return v.look(false)
 }
 
-// Look looks at the files now.
+// Look looks at the files now, and waits for what comes of it.
 func (v *Value[T]) Look() State[T] {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.look()
+	return v.look(true)
 }
 
 // Last returns what is known without looking at anything.
@@ -94,8 +95,9 @@ func (v *Value[T]) Forget() {
 	v.looked.Store(0)
 }
 
-// look reads if there is a reason to. The lock is held.
-func (v *Value[T]) look() State[T] {
+// look reads if there is a reason to; unless wait, what only is tried again is so behind the caller's back. The lock is
+// held.
+func (v *Value[T]) look(wait bool) State[T] {
 	v.looked.Store(time.Now().UnixNano())
 	before := v.state.Load()
 	// Looked at before they are read: what changes meanwhile is seen the next time.
@@ -105,7 +107,24 @@ func (v *Value[T]) look() State[T] {
 		if !retry {
 			return *before
 		}
+		if !wait && !v.forced {
+			v.failed = time.Now() // one at a time
+			go func() {
+				v.mu.Lock()
+				defer v.mu.Unlock()
+				if v.state.Load() == before { // nobody was faster
+					v.take(seen)
+				}
+			}()
+			return *before
+		}
 	}
+	return v.take(seen)
+}
+
+// take reads files that look like this. The lock is held.
+func (v *Value[T]) take(seen []os.FileInfo) State[T] {
+	before := v.state.Load()
 	v.seen, v.forced = seen, false
 	after := State[T]{}
 	value, err := v.read()

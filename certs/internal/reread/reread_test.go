@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 )
 
 var errBroken = errors.New("broken")
@@ -134,4 +135,39 @@ func TestManyAskAtOnce(t *testing.T) {
 	if reads != 1 {
 		t.Fatalf("read %d times", reads)
 	}
+}
+
+// TestNobodyWaitsForWhatIsTriedAgain: a command that hangs would hold up a request each time.
+func TestNobodyWaitsForWhatIsTriedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	write(t, path, "one")
+	first, release, done := true, make(chan struct{}), make(chan struct{})
+	v := New([]string{path}, func() (string, error) {
+		if first {
+			first = false
+			return "", errBroken
+		}
+		<-release
+		return "one", nil
+	}, nil, func(_, _ State[string]) { close(done) })
+	expect(t, v.Get(), "", errBroken)
+	v.mu.Lock()
+	v.failed = time.Now().Add(-patience)
+	v.looked.Store(0)
+	v.mu.Unlock()
+	got := make(chan State[string], 1)
+	go func() { got <- v.Get() }()
+	select {
+	case s := <-got:
+		expect(t, s, "", errBroken)
+	case <-time.After(10 * time.Second):
+		t.Error("it waits")
+	}
+	close(release)
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it was not tried again")
+	}
+	expect(t, v.Last(), "one", nil)
 }
