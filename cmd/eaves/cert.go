@@ -14,34 +14,11 @@ import (
 	"eaves/capture"
 	"eaves/cmd/eaves/internal/client"
 	"eaves/cmd/eaves/internal/failure"
+	"eaves/webui"
 )
 
 // clientCertificates is the list of client certificates.
 var clientCertificates = list{path: "/client-certificates", field: "clientCertificates", noun: "client certificate", listing: "eaves cert list"}
-
-// clientCertificate is a client certificate as the API has it.
-type clientCertificate struct {
-	ID              int64                   `json:"id"`
-	Enabled         bool                    `json:"enabled"`
-	Host            string                  `json:"host"`
-	For             string                  `json:"for"`
-	Name            string                  `json:"name"`
-	CertificateFile string                  `json:"certificateFile"`
-	KeyFile         string                  `json:"keyFile"`
-	PFXFile         string                  `json:"pfxFile"`
-	Token           string                  `json:"token"`
-	Uploaded        bool                    `json:"uploaded"`
-	Passphrase      string                  `json:"passphrase"`
-	Certificate     *capture.Certificate    `json:"certificate"`
-	Chain           []capture.Certificate   `json:"chain"`
-	Key             string                  `json:"key"`
-	Warnings        []warning               `json:"warnings"`
-	Problem         string                  `json:"problem"`
-	Hint            string                  `json:"hint"`
-	ExpiresInDays   *int                    `json:"expiresInDays"`
-	LastAccepted    *capture.CertificateUse `json:"lastAccepted"`
-	LastRejected    *capture.CertificateUse `json:"lastRejected"`
-}
 
 func (p *program) certCommand() *cobra.Command {
 	return group("cert", "client certificates per host", `  eaves cert add '*.bank.test' --cert alice.pem --key alice.key
@@ -91,7 +68,7 @@ EAVES_PASSPHRASE, or a prompt; the last two are sealed in the vault. What cannot
 				return failure.Within("cert add", err)
 			}
 			return p.withAPI(cmd, func(api *client.Client) error {
-				var added clientCertificate
+				var added webui.ClientCertificate
 				if err := p.addCertificate(cmd, api, body, &added); err != nil {
 					return err
 				}
@@ -169,7 +146,7 @@ func (s *certSource) body(host string) (map[string]any, error) {
 }
 
 // addCertificate adds a client certificate, and asks for the passphrase where the key turns out to need one.
-func (p *program) addCertificate(cmd *cobra.Command, api *client.Client, body map[string]any, added *clientCertificate) error {
+func (p *program) addCertificate(cmd *cobra.Command, api *client.Client, body map[string]any, added *webui.ClientCertificate) error {
 	const most = 3
 	given := body["passphrase"] != nil || body["secret"] != nil
 	env := os.Getenv("EAVES_PASSPHRASE")
@@ -203,7 +180,7 @@ func (p *program) addCertificate(cmd *cobra.Command, api *client.Client, body ma
 }
 
 // printCertificate prints one of a list.
-func (p *program) printCertificate(c clientCertificate) {
+func (p *program) printCertificate(c webui.ClientCertificate) {
 	subject, expiry := "", ""
 	if c.Certificate != nil {
 		subject, expiry = c.Certificate.Subject, countdown(c.Certificate.NotAfter, time.Now())
@@ -259,7 +236,7 @@ func (p *program) certShowCommand() *cobra.Command {
 				return err
 			}
 			return p.withAPI(cmd, func(api *client.Client) error {
-				items, err := itemsOf[clientCertificate](cmd, api, clientCertificates)
+				items, err := itemsOf[webui.ClientCertificate](cmd, api, clientCertificates)
 				if err != nil {
 					return err
 				}
@@ -281,7 +258,7 @@ func (p *program) certShowCommand() *cobra.Command {
 	return c
 }
 
-func (p *program) showCertificate(c *clientCertificate) {
+func (p *program) showCertificate(c *webui.ClientCertificate) {
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(p.out, "%-12s %s\n", name, harmless(value))

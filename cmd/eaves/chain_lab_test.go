@@ -20,6 +20,7 @@ import (
 	"eaves/capture"
 	"eaves/cmd/eaves/internal/client"
 	"eaves/proxy/upstream/hop/hoptest"
+	"eaves/webui"
 )
 
 // situation is one way to an origin, or to a failure before it.
@@ -124,7 +125,7 @@ func (e *chainEaves) do(method, path string, query url.Values, in, out any) {
 // add adds a rule for one port of an origin.
 func (e *chainEaves) add(in map[string]any) (id int64) {
 	e.t.Helper()
-	var added proxyRoute
+	var added webui.ProxyRoute
 	e.do(http.MethodPost, proxyRoutes.path, nil, in, &added)
 	return added.ID
 }

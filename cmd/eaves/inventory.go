@@ -8,29 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"eaves/capture"
+	"eaves/webui"
 )
 
 // inventory is the list of every certificate that is configured or was seen.
 var inventory = list{path: "/certificates", field: "certificates", noun: "certificate", listing: "eaves cert inventory"}
-
-// inventoryItem is a certificate as the API has it.
-type inventoryItem struct {
-	Kind string `json:"kind"`
-	capture.Certificate
-	ExpiresInDays int      `json:"expiresInDays"`
-	UsedBy        []string `json:"usedBy"`
-	Seen          *struct {
-		Host     string     `json:"host"`
-		Exchange int64      `json:"exchange,omitempty"`
-		Time     *time.Time `json:"time,omitempty"`
-	} `json:"seen"`
-	LastAccepted *capture.CertificateUse `json:"lastAccepted"`
-	LastRejected *capture.CertificateUse `json:"lastRejected"`
-	Warnings     []struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	} `json:"warnings"`
-}
 
 func (p *program) certInventoryCommand() *cobra.Command {
 	c := listCommand(p, inventory, "every certificate that is configured or was seen, those that end first first", p.printInventory)
@@ -40,7 +22,7 @@ func (p *program) certInventoryCommand() *cobra.Command {
 }
 
 // printInventory prints one certificate, and below it what uses it and what became of it.
-func (p *program) printInventory(i inventoryItem) {
+func (p *program) printInventory(i webui.InventoryItem) {
 	fmt.Fprintln(p.out, harmless(strings.TrimRight(fmt.Sprintf("%-7s %-40s %-22s issued by %s", i.Kind, i.Subject, countdown(i.NotAfter, time.Now()), i.Issuer), " ")))
 	for _, use := range i.UsedBy {
 		fmt.Fprintf(p.out, "        %s\n", harmless(use))

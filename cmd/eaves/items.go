@@ -13,6 +13,7 @@ import (
 
 	"eaves/cmd/eaves/internal/client"
 	"eaves/cmd/eaves/internal/failure"
+	"eaves/webui"
 )
 
 // list is a list resource of the API as commands handle it.
@@ -107,14 +108,8 @@ func onItem(cmd *cobra.Command, api *client.Client, l list, method string, id in
 	return err
 }
 
-// warning is what the API says of something that may not work.
-type warning struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
-
 // warn tells the user what may not work.
-func (p *program) warn(warnings []warning) {
+func (p *program) warn(warnings []webui.Warning) {
 	for _, w := range warnings {
 		p.say("warning: " + harmless(w.Message))
 	}

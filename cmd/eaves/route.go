@@ -11,34 +11,11 @@ import (
 
 	"eaves/cmd/eaves/internal/client"
 	"eaves/cmd/eaves/internal/failure"
+	"eaves/webui"
 )
 
 // proxyRoutes is the list of routes.
 var proxyRoutes = list{path: "/routes", field: "routes", noun: "route", listing: "eaves route list"}
-
-// proxyRoute is a route as the API has it.
-type proxyRoute struct {
-	ID          int64    `json:"id"`
-	Enabled     bool     `json:"enabled"`
-	Host        string   `json:"host"`
-	Via         []string `json:"via"`
-	User        string   `json:"user"`
-	Password    string   `json:"password"`
-	PasswordSet bool     `json:"passwordSet"`
-	Schemes     []string `json:"schemes"`
-	Keytab      string   `json:"keytab"`
-	CCache      string   `json:"ccache"`
-	Krb5Conf    string   `json:"krb5Conf"`
-	ServiceName string   `json:"serviceName"`
-}
-
-// defaultRoute is what holds where no route matches, as the API has it.
-type defaultRoute struct {
-	UpstreamProxy []string `json:"upstreamProxy"`
-	Bypass        string   `json:"bypass"`
-	Source        string   `json:"source"`
-	Locked        bool     `json:"locked"`
-}
 
 func (p *program) routeCommand() *cobra.Command {
 	return group("route", "ways through parent proxies, by host", `  eaves route add '*.corp.test' --via http://proxy.corp.test:3128
@@ -109,7 +86,7 @@ proxies whose URL names no user, also those that a PAC file or the system names.
 				in["position"] = 0
 			}
 			return p.withAPI(cmd, func(api *client.Client) error {
-				var added proxyRoute
+				var added webui.ProxyRoute
 				if err := api.Do(cmd.Context(), http.MethodPost, proxyRoutes.path, nil, in, &added); err != nil {
 					return err
 				}
@@ -131,7 +108,7 @@ proxies whose URL names no user, also those that a PAC file or the system names.
 }
 
 func (p *program) routeListCommand() *cobra.Command {
-	c := listCommand(p, proxyRoutes, "the routes in their order, and what holds where none matches", func(r proxyRoute) {
+	c := listCommand(p, proxyRoutes, "the routes in their order, and what holds where none matches", func(r webui.ProxyRoute) {
 		line := fmt.Sprintf("%-4d %-28s %s", r.ID, r.Host, strings.Join(r.Via, " → "))
 		if r.User != "" {
 			line += "  user " + r.User
@@ -154,7 +131,7 @@ func (p *program) routeListCommand() *cobra.Command {
 		}
 		return p.withAPI(cmd, func(api *client.Client) error {
 			var answer struct {
-				Default defaultRoute `json:"default"`
+				Default webui.DefaultRoute `json:"default"`
 			}
 			if err := api.Do(cmd.Context(), http.MethodGet, proxyRoutes.path, nil, nil, &answer); err != nil {
 				return err
@@ -167,7 +144,7 @@ func (p *program) routeListCommand() *cobra.Command {
 }
 
 // printDefault prints what holds where no route matches.
-func (p *program) printDefault(d defaultRoute) {
+func (p *program) printDefault(d webui.DefaultRoute) {
 	line := fmt.Sprintf("%-4s %-28s %s", "else", "*", strings.Join(d.UpstreamProxy, " → "))
 	if d.Bypass != "" {
 		line += "  but not for " + d.Bypass
@@ -259,7 +236,7 @@ proxies, NO_PROXY and loopback are heeded too; <-loopback> in the list takes the
 					return api.Do(cmd.Context(), http.MethodPut, proxyRoutes.path+"/default", nil, in, nil)
 				}
 				var answer struct {
-					Default defaultRoute `json:"default"`
+					Default webui.DefaultRoute `json:"default"`
 				}
 				if err := api.Do(cmd.Context(), http.MethodGet, proxyRoutes.path, nil, nil, &answer); err != nil {
 					return err

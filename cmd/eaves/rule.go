@@ -8,18 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"eaves/cmd/eaves/internal/client"
+	"eaves/webui"
 )
 
 // rules is the list of rules.
 var rules = list{path: "/rules", field: "rules", noun: "rule", listing: "eaves rule list"}
-
-// rule is a rule as the API has it.
-type rule struct {
-	ID      int64  `json:"id"`
-	Enabled bool   `json:"enabled"`
-	Filter  string `json:"filter"`
-	Action  string `json:"action"`
-}
 
 func (p *program) ruleCommand() *cobra.Command {
 	return group("rule", "what happens to matching requests: ignore, block, passthrough", `  eaves rule add ignore 'host:*.ads.test'
@@ -41,7 +34,7 @@ passthrough it is a host pattern. The first rule that matches decides. It prints
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withAPI(cmd, func(api *client.Client) error {
-				var added rule
+				var added webui.Rule
 				err := api.Do(cmd.Context(), http.MethodPost, "/rules", nil, map[string]any{"enabled": true, "action": args[0], "filter": strings.Join(args[1:], " ")}, &added)
 				if err == nil {
 					fmt.Fprintln(p.out, added.ID)
@@ -53,7 +46,7 @@ passthrough it is a host pattern. The first rule that matches decides. It prints
 }
 
 // printRule prints one of a list.
-func (p *program) printRule(r rule) {
+func (p *program) printRule(r webui.Rule) {
 	state := ""
 	if !r.Enabled {
 		state = "  (off)"

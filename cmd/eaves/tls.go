@@ -9,24 +9,11 @@ import (
 
 	"eaves/cmd/eaves/internal/client"
 	"eaves/cmd/eaves/internal/failure"
+	"eaves/webui"
 )
 
 // tlsPolicies is the list of TLS policies.
 var tlsPolicies = list{path: "/tls-policies", field: "tlsPolicies", noun: "TLS policy", listing: "eaves tls list"}
-
-// tlsPolicy is a TLS policy as the API has it.
-type tlsPolicy struct {
-	ID            int64    `json:"id"`
-	Enabled       bool     `json:"enabled"`
-	Host          string   `json:"host"`
-	Min           string   `json:"min"`
-	Max           string   `json:"max"`
-	Ciphers       []string `json:"ciphers"`
-	ALPN          []string `json:"alpn"`
-	Verify        *bool    `json:"verify"`
-	ServerName    string   `json:"serverName"`
-	Renegotiation string   `json:"renegotiation"`
-}
 
 func (p *program) tlsCommand() *cobra.Command {
 	return group("tls", "how TLS is spoken with hosts: versions, ciphers, verification", `  eaves tls set '*.old.test' --min 1.0 --max 1.2
@@ -37,7 +24,7 @@ func (p *program) tlsCommand() *cobra.Command {
 }
 
 func (p *program) tlsSetCommand() *cobra.Command {
-	var policy tlsPolicy
+	var policy webui.TLSPolicy
 	var verify string
 	c := &cobra.Command{
 		Use:   "set PATTERN [--min VERSION] [--max VERSION] [--ciphers LIST] [--alpn LIST] [--verify on|off] …",
@@ -62,7 +49,7 @@ versions with a hole cannot be done.`,
 			}
 			body["verify"] = on
 			return p.withAPI(cmd, func(api *client.Client) error {
-				var set tlsPolicy
+				var set webui.TLSPolicy
 				err := api.Do(cmd.Context(), http.MethodPost, tlsPolicies.path, nil, body, &set)
 				if err == nil {
 					fmt.Fprintln(p.out, set.ID)
@@ -94,7 +81,7 @@ func onOff(flag, value string) (*bool, error) {
 	return nil, failure.Wrong(flag, fmt.Errorf("%q: expected on or off", value), "")
 }
 
-func (p *program) printPolicy(t tlsPolicy) {
+func (p *program) printPolicy(t webui.TLSPolicy) {
 	var words []string
 	add := func(name, value string) {
 		if value != "" {
@@ -121,7 +108,7 @@ func (p *program) tlsRemoveCommand() *cobra.Command {
 	c.Use, c.Example = "remove ID|PATTERN…", "  eaves tls remove 2\n  eaves tls remove '*.old.test'"
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.withAPI(cmd, func(api *client.Client) error {
-			items, err := itemsOf[tlsPolicy](cmd, api, tlsPolicies)
+			items, err := itemsOf[webui.TLSPolicy](cmd, api, tlsPolicies)
 			if err != nil {
 				return err
 			}

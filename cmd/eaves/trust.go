@@ -8,25 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"eaves/capture"
 	"eaves/cmd/eaves/internal/client"
 	"eaves/cmd/eaves/internal/failure"
+	"eaves/webui"
 )
 
 // trustAnchors is the list of CAs that servers may be signed by.
 var trustAnchors = list{path: "/trust", field: "trust", noun: "trust anchor", listing: "eaves trust list"}
-
-// trustAnchor is a file of CAs as the API has it.
-type trustAnchor struct {
-	ID           int64                 `json:"id"`
-	Enabled      bool                  `json:"enabled"`
-	Host         string                `json:"host"`
-	File         string                `json:"file"`
-	Uploaded     bool                  `json:"uploaded"`
-	Certificates []capture.Certificate `json:"certificates"`
-	Warnings     []warning             `json:"warnings"`
-	Problem      string                `json:"problem"`
-}
 
 func (p *program) trustCommand() *cobra.Command {
 	return group("trust", "CAs that origins and parent proxies may be signed by", `  eaves trust add corp-ca.pem
@@ -56,7 +44,7 @@ This is about whom eaves trusts. To have a browser or a device trust eaves itsel
 				return failure.New("trust add", err, "")
 			}
 			return p.withAPI(cmd, func(api *client.Client) error {
-				var added trustAnchor
+				var added webui.TrustAnchor
 				if err := api.Do(cmd.Context(), http.MethodPost, trustAnchors.path, nil, map[string]any{"file": file, "host": host}, &added); err != nil {
 					return err
 				}
@@ -70,7 +58,7 @@ This is about whom eaves trusts. To have a browser or a device trust eaves itsel
 	return c
 }
 
-func (p *program) printTrust(t trustAnchor) {
+func (p *program) printTrust(t webui.TrustAnchor) {
 	host, state := t.Host, ""
 	if host == "" {
 		host = "every host"

@@ -82,7 +82,7 @@ func (a *authentication) certificate(i *tls.CertificateRequestInfo) (*tls.Certif
 		return &tls.Certificate{}, nil // nil would be an error
 	}
 	a.sent = choose(a.terms.identities, i)
-	leaf := certificate(a.sent.Certificate.Leaf)
+	leaf := Certificate(a.sent.Certificate.Leaf)
 	a.receipts.sent = &leaf
 	a.misfits = misfits(a.sent.Certificate, i, time.Now())
 	key, ok := a.sent.Certificate.PrivateKey.(crypto.Signer)

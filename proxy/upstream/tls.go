@@ -169,7 +169,7 @@ func (h *hello) base() *capture.TLS {
 		t.Version, t.CipherSuite = tls.VersionName(cs.Version), tls.CipherSuiteName(cs.CipherSuite)
 	}
 	for i, c := range cs.PeerCertificates {
-		t.PeerCertificates[i] = certificate(c)
+		t.PeerCertificates[i] = Certificate(c)
 	}
 	return t
 }
@@ -263,7 +263,8 @@ func (s *secured) refusal(err error) (*capture.TLS, *Error) {
 	return told, e
 }
 
-func certificate(c *x509.Certificate) capture.Certificate {
+// Certificate is a certificate as exchanges have it.
+func Certificate(c *x509.Certificate) capture.Certificate {
 	sum := sha256.Sum256(c.Raw)
 	names := c.DNSNames
 	if names == nil {

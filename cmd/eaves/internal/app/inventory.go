@@ -10,6 +10,7 @@ import (
 
 	"eaves/capture"
 	"eaves/certs/keyfile"
+	"eaves/proxy/upstream"
 	"eaves/webui"
 )
 
@@ -25,13 +26,13 @@ type gathering struct {
 // Inventory returns each certificate once, those that end first first.
 func (v inventory) Inventory(ctx context.Context) ([]webui.InventoryItem, error) {
 	g := &gathering{now: time.Now(), items: make(map[string]*webui.InventoryItem)}
-	g.add("eaves", describe(v.c.ca.Certificate()), "interception of clients' TLS")
+	g.add("eaves", upstream.Certificate(v.c.ca.Certificate()), "interception of clients' TLS")
 	for _, s := range v.c.identities.States() {
 		if s.Loaded == nil {
 			continue
 		}
 		use := fmt.Sprintf("client certificate %d for %s", s.Entry.ID, s.Entry.Rule())
-		leaf := g.add("client", describe(s.Loaded.Chain[0]), use)
+		leaf := g.add("client", upstream.Certificate(s.Loaded.Chain[0]), use)
 		leaf.Warnings = leaf.Warnings[:0]
 		for _, w := range s.Loaded.Warnings(g.now) {
 			leaf.Warnings = append(leaf.Warnings, webui.Warning{Code: string(w.Code), Message: w.Message})
@@ -93,6 +94,6 @@ func (g *gathering) add(kind string, c capture.Certificate, use string) *webui.I
 
 func (g *gathering) addAll(kind string, list []*x509.Certificate, use string) {
 	for _, c := range list {
-		g.add(kind, describe(c), use)
+		g.add(kind, upstream.Certificate(c), use)
 	}
 }

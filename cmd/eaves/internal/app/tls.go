@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"time"
@@ -139,23 +137,10 @@ func (c *core) certificateWarnings(now time.Time) []string {
 	return lines
 }
 
-// describe says what a certificate is.
-func describe(c *x509.Certificate) capture.Certificate {
-	sum := sha256.Sum256(c.Raw)
-	names := c.DNSNames
-	if names == nil {
-		names = []string{}
-	}
-	return capture.Certificate{
-		Subject: c.Subject.String(), Issuer: c.Issuer.String(), Serial: c.SerialNumber.Text(16),
-		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), DNSNames: names, SHA256: hex.EncodeToString(sum[:]),
-	}
-}
-
 func describeAll(list []*x509.Certificate) []capture.Certificate {
 	all := make([]capture.Certificate, len(list))
 	for i, c := range list {
-		all[i] = describe(c)
+		all[i] = upstream.Certificate(c)
 	}
 	return all
 }
