@@ -149,9 +149,15 @@ func New(cfg Config) *Proxy {
 	return p
 }
 
-// Upstream says how the proxy reaches origins, for whoever wants to know what it would do.
+// Upstream says how the proxy reaches origins, for whoever wants to know what it would do. Whoever asks by it what leads back
+// to the proxy is recognised as the proxy itself is.
 func (p *Proxy) Upstream() upstream.Config {
+	pseudonym := ""
+	if p.upstream != nil {
+		pseudonym = p.upstream.Pseudonym()
+	}
 	return upstream.Config{
+		Pseudonym:  pseudonym,
 		Identities: p.cfg.Identities,
 		Trust:      p.cfg.Trust,
 		Policy:     p.cfg.Policy,

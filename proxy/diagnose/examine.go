@@ -110,9 +110,9 @@ func (x *examination) findRoute(ctx context.Context, choice upstream.Choice) boo
 	r, err := x.config.route(ctx, x.target, choice)
 	s := capture.DoctorStage{Stage: capture.DoctorRoute, Title: "Route to " + address(x.target.Host, x.target.Port), Status: capture.DoctorOK, Time: capture.Milliseconds(time.Since(begun))}
 	if err != nil {
-		s.Status, s.Message, s.Hint = capture.DoctorFailed, err.Error(), hintOf(err)
+		s.Status, s.Message, s.Hint = capture.DoctorFailed, wordsOf(err), hintOf(err)
 		x.tell(s)
-		x.result(capture.DoctorFailed, "no route: "+err.Error(), s.Hint)
+		x.result(capture.DoctorFailed, "no route: "+s.Message, s.Hint)
 		return false
 	}
 	x.route = r
@@ -134,6 +134,15 @@ func parenthesised(s string) string {
 }
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// wordsOf is what an error says, without the stage, which is told beside it.
+func wordsOf(err error) string {
+	var e *upstream.Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return err.Error()
+}
 
 // hintOf finds what to do next in an error.
 func hintOf(err error) string {

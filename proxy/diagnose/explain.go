@@ -15,7 +15,7 @@ import (
 func Explain(ctx context.Context, c Config, t Target, choice upstream.Choice) (*capture.Explanation, error) {
 	route, err := c.route(ctx, t, choice)
 	if err != nil {
-		return nil, fmt.Errorf("finding the route: %w", err)
+		return nil, err
 	}
 	server := upstream.Server{Host: t.Host, Port: t.Port}
 	x := &capture.Explanation{URL: t.URL, Route: routeReceipt(route, t), Why: routeWords(route, t)}

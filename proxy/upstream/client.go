@@ -33,6 +33,8 @@ type Config struct {
 	Forbidden func(netip.AddrPort) error
 	// Route gives the way to an origin. May be nil: direct.
 	Route func(context.Context, Target) (Route, error)
+	// Pseudonym is the client's: see Client.Pseudonym. "" makes one up that nobody else has.
+	Pseudonym string
 	// Resolver and Dial replace the system's in tests.
 	Resolver Resolver
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
@@ -105,13 +107,16 @@ func New(cfg Config) *Client {
 		cfg: cfg, boot: bootName(), hosts: make(map[key]*host),
 		suites: cipherSuites(), pingAfter: 10 * time.Second, pingTimeout: 5 * time.Second, settingsTimeout: time.Second,
 	}
+	if c.cfg.Pseudonym == "" {
+		c.cfg.Pseudonym = "eaves-" + c.boot
+	}
 	c.hops = hop.New(hop.Config{Dial: c.dialProxy, TLS: c.secureProxy, Timeout: cfg.DialTimeout, Via: "1.1 " + c.Pseudonym()})
 	return c
 }
 
 // Pseudonym is what this client calls itself in the Via field of what it asks of parent proxies. Who receives a request
 // with it has sent it.
-func (c *Client) Pseudonym() string { return "eaves-" + c.boot }
+func (c *Client) Pseudonym() string { return c.cfg.Pseudonym }
 
 // bootName is unique to a client, beyond this process.
 func bootName() string {

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"strings"
 
 	"eaves/capture"
@@ -49,7 +51,12 @@ func (d diagnostician) Explain(ctx context.Context, q webui.Question) (*capture.
 	}
 	x, err := diagnose.Explain(ctx, d.config(), t, choice)
 	if err != nil {
-		return nil, &webui.Refusal{Parameter: "url", Detail: err.Error(), Hint: "eaves route list"}
+		refusal := &webui.Refusal{Parameter: "url", Detail: err.Error(), Hint: "eaves route list"}
+		var e *upstream.Error
+		if errors.As(err, &e) {
+			refusal.Detail, refusal.Hint = e.Message, cmp.Or(e.Hint, refusal.Hint)
+		}
+		return nil, refusal
 	}
 	return x, nil
 }
