@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -55,13 +54,8 @@ func (v *overrides) apply(o *Outgoing) error {
 			return bad("url", "the URL names no host")
 		}
 		u.Fragment, u.RawFragment = "", ""
-		was, err := url.Parse(o.URL)
-		if err != nil || was.Host != u.Host || was.Scheme != u.Scheme {
+		if was, err := url.Parse(o.URL); err != nil || was.Host != u.Host || was.Scheme != u.Scheme {
 			o.ServerName = "" // it was the other host's
-		}
-		if err != nil || was.Host != u.Host {
-			// So is what the Host field says, unless it is given anew.
-			o.Header = slices.DeleteFunc(slices.Clone(o.Header), func(f capture.Field) bool { return strings.EqualFold(f.Name, "Host") })
 		}
 		o.URL, o.Target = u.String(), ""
 	}

@@ -16,7 +16,7 @@ import (
 const maxCertificates = 10_000
 
 // seenCertificate notes one certificate of a handshake that is new.
-func (w *writer) seenCertificate(kind string, c *capture.Certificate, x *capture.Exchange, t *capture.TLS) error {
+func (w *writer) seenCertificate(kind string, c *capture.Certificate, x *capture.Exchange) error {
 	if c.SHA256 == "" {
 		return nil
 	}
@@ -24,20 +24,20 @@ func (w *writer) seenCertificate(kind string, c *capture.Certificate, x *capture
 	if err != nil {
 		return err
 	}
-	return w.insertCertificate.with(c.SHA256, kind, string(b), t.ServerName, x.ID, x.Started.UnixMicro())
+	return w.insertCertificate.with(c.SHA256, kind, string(b), x.TLS.ServerName, x.ID, x.Started.UnixMicro())
 }
 
 // seenCertificates notes the certificates of a handshake that is new.
-func (w *writer) seenCertificates(x *capture.Exchange, t *capture.TLS) error {
+func (w *writer) seenCertificates(x *capture.Exchange) error {
 	kind := "server"
-	for i := range t.PeerCertificates {
-		if err := w.seenCertificate(kind, &t.PeerCertificates[i], x, t); err != nil {
+	for i := range x.TLS.PeerCertificates {
+		if err := w.seenCertificate(kind, &x.TLS.PeerCertificates[i], x); err != nil {
 			return err
 		}
 		kind = "ca"
 	}
-	if cc := t.ClientCertificate; cc != nil && cc.Sent != nil {
-		return w.seenCertificate("client", cc.Sent, x, t)
+	if cc := x.TLS.ClientCertificate; cc != nil && cc.Sent != nil {
+		return w.seenCertificate("client", cc.Sent, x)
 	}
 	return nil
 }

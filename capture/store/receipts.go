@@ -41,21 +41,9 @@ func (r *receipts) forget() {
 	r.ids, r.chains = make(map[digest]int64), make(map[*capture.Certificate][]known)
 }
 
-// id returns the id of an exchange's receipt in the database, nil where there is no receipt. Those of its parent proxies
-// are kept too, for their certificates.
+// id returns the id of an exchange's receipt in the database, nil where there is no receipt.
 func (r *receipts) id(x *capture.Exchange) (driver.Value, error) {
-	if x.Route != nil {
-		for i := range x.Route.Hops {
-			if _, err := r.one(x, x.Route.Hops[i].TLS); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return r.one(x, x.TLS)
-}
-
-// one returns the id of one receipt of an exchange, nil where there is none.
-func (r *receipts) one(x *capture.Exchange, t *capture.TLS) (driver.Value, error) {
+	t := x.TLS
 	if t == nil {
 		return nil, nil
 	}
@@ -79,7 +67,7 @@ func (r *receipts) one(x *capture.Exchange, t *capture.TLS) (driver.Value, error
 		if err := w.insertReceipt.with(sum[:], string(b)); err != nil {
 			return nil, err
 		}
-		if err := w.seenCertificates(x, t); err != nil {
+		if err := w.seenCertificates(x); err != nil {
 			return nil, err
 		}
 		if id, err = w.conn.integer(context.Background(), "SELECT id FROM receipts WHERE hash = ?", sum[:]); err != nil {

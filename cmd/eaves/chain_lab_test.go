@@ -65,6 +65,7 @@ type chainRun struct {
 	got    string // what the client got
 	status int
 	err    error
+	asked  *askedAbout
 }
 
 // id is what its requests are told by.

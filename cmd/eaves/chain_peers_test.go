@@ -175,7 +175,8 @@ func (l *chainLab) issue(name string, edit func(*x509.Certificate)) *lab.Identit
 	return i
 }
 
-// way is a route's way. A station is a proxy's name, which may be followed by ":nobody" or ":wrong" for what it is to be told.
+// way is a route's way. A station is a proxy's name, which may be followed by ":nobody",
+// ":stranger" or ":wrong" (password) for what it is to be told.
 func (l *chainLab) way(stations ...string) []string {
 	var way []string
 	for _, s := range stations {
@@ -193,6 +194,9 @@ func (l *chainLab) way(stations ...string) []string {
 		case as == "nobody":
 			p.ticket = false
 			way = append(way, p.url("", ""))
+		case as == "stranger":
+			// A user of its own: what squid thinks of a user of basic and digest holds for all who go by that name just then.
+			way = append(way, p.url("mallory", "LAB_WRONG"))
 		case as == "wrong":
 			way = append(way, p.url(p.user, "LAB_WRONG"))
 		default:

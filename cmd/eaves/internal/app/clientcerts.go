@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -193,7 +194,7 @@ func (k certificateKeeper) show(ctx context.Context, s identity.State) (webui.Cl
 	now := time.Now()
 	c.Chain, c.Key = describeAll(s.Loaded.Chain), s.Loaded.Key
 	c.Certificate = &c.Chain[0]
-	days := daysLeft(c.Certificate.NotAfter, now)
+	days := int(math.Floor(c.Certificate.NotAfter.Sub(now).Hours() / 24))
 	c.ExpiresInDays = &days
 	for _, w := range s.Loaded.Warnings(now) {
 		c.Warnings = append(c.Warnings, webui.Warning{Code: w.Code, Message: w.Message})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -77,9 +76,10 @@ func (g *gathering) add(kind string, c capture.Certificate, use string) *webui.I
 	item := g.items[c.SHA256]
 	if item == nil {
 		item = &webui.InventoryItem{Kind: kind, Certificate: c, UsedBy: []string{}, Warnings: []webui.Warning{}}
-		item.ExpiresInDays = daysLeft(c.NotAfter, g.now)
+		left := c.NotAfter.Sub(g.now)
+		item.ExpiresInDays = int(left.Hours() / 24)
 		switch {
-		case item.ExpiresInDays < 0:
+		case left < 0:
 			item.Warnings = append(item.Warnings, webui.Warning{Code: string(keyfile.Expired), Message: "it expired on " + c.NotAfter.Format(time.DateOnly)})
 		case item.ExpiresInDays < 30:
 			item.Warnings = append(item.Warnings, webui.Warning{Code: string(keyfile.ExpiresSoon), Message: "it expires on " + c.NotAfter.Format(time.DateOnly)})
@@ -91,9 +91,6 @@ func (g *gathering) add(kind string, c capture.Certificate, use string) *webui.I
 	}
 	return item
 }
-
-// daysLeft are the whole days until an end; those that have passed count below 0, the first as -1.
-func daysLeft(end, now time.Time) int { return int(math.Floor(end.Sub(now).Hours() / 24)) }
 
 func (g *gathering) addAll(kind string, list []*x509.Certificate, use string) {
 	for _, c := range list {
