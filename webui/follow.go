@@ -174,7 +174,9 @@ func (c *console) startOver(ctx context.Context) error {
 	c.changes = again
 	c.mu.Lock()
 	c.startAnew()
-	c.read, c.sent, c.live = now, now, now
+	// What has been sent stays as it is until the reset has been: who left between, and came back with a status's seq, would
+	// never hear of it.
+	c.read, c.live = now, now
 	c.mu.Unlock()
 	return c.baseline(ctx, nil)
 }

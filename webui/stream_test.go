@@ -485,3 +485,25 @@ func TestCatchingUpIsPacedNotCut(t *testing.T) {
 		t.Errorf("3.2 MB came within %v: more than a megabyte a second", took)
 	}
 }
+
+// TestStatusNeverOvertakesAReset: a status that comes between the feed's loss and the reset that tells of it says the old
+// cursor, so that a console which leaves there and comes back is reset all the same.
+func TestStatusNeverOvertakesAReset(t *testing.T) {
+	l := newLab(t)
+	l.store.put(sample(1))
+	c := &console{s: l.server, shown: make(map[int64]bool), subs: make(map[int64]*messageCursor), fixed: true}
+	if err := c.begin(0, true, url.Values{}); err != nil {
+		t.Fatal(err)
+	}
+	before := c.sent
+	for id := range int64(5) {
+		l.store.put(sample(id + 10))
+	}
+	if err := c.startOver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer c.changes.Close()
+	if c.sent != before || !c.reset || c.read != l.store.Seq() {
+		t.Errorf("sent up to %d (was %d), read up to %d of %d, reset %v", c.sent, before, c.read, l.store.Seq(), c.reset)
+	}
+}
