@@ -26,6 +26,21 @@ type Question struct {
 	// Bypass is a list of hosts that Via is not for.
 	Bypass string `json:"bypass"`
 	Verify *bool  `json:"verify"`
+	// User and what follows are what the proxies of Via whose URL names no user may be shown, as a route has them. Secret is
+	// the password itself: it is used for this question only, and kept nowhere.
+	User        string   `json:"user"`
+	Password    string   `json:"password"`
+	Secret      string   `json:"secret"`
+	Schemes     []string `json:"schemes"`
+	Keytab      string   `json:"keytab"`
+	CCache      string   `json:"ccache"`
+	Krb5Conf    string   `json:"krb5Conf"`
+	ServiceName string   `json:"serviceName"`
+}
+
+// authenticates says that the question has something to show to proxies.
+func (q *Question) authenticates() bool {
+	return q.User+q.Password+q.Secret+q.Keytab+q.CCache+q.Krb5Conf+q.ServiceName != "" || len(q.Schemes) > 0
 }
 
 // way is a route in words: in JSON a list, or a text with commas between.
@@ -53,6 +68,10 @@ func (s *Server) diagnostician(q Question) (Diagnostician, error) {
 		return nil, bad("url", "which URL? Give one such as https://example.com/")
 	case len(q.URL) > maxFilter:
 		return nil, bad("url", "the URL is too long")
+	case len(q.Via) == 0 && q.authenticates():
+		return nil, bad("via", "credentials are for the proxies of a way: which? Give via as well")
+	case q.Password != "" && q.Secret != "":
+		return nil, bad("secret", "secret and password exclude one another: one is the password, the other refers to it")
 	}
 	return s.cfg.Diagnostician, nil
 }
@@ -60,8 +79,10 @@ func (s *Server) diagnostician(q Question) (Diagnostician, error) {
 func (s *Server) explain(w http.ResponseWriter, r *request) error {
 	values := r.URL.Query()
 	q := Question{URL: values.Get("url"), Certificate: values.Get("certificate")}
-	if via := values.Get("via"); via != "" {
-		q.Via = way{via}
+	for _, via := range values["via"] {
+		if via != "" {
+			q.Via = append(q.Via, via)
+		}
 	}
 	if values.Has("verify") {
 		verify, err := boolean(values, "verify")

@@ -41,3 +41,18 @@ func TestDoctorMistakes(t *testing.T) {
 		t.Errorf("got %s", a.body)
 	}
 }
+
+// TestRouteTestCredentials: a route is tried with what its proxies are shown, as it will be kept.
+func TestRouteTestCredentials(t *testing.T) {
+	l := newLab(t)
+	all := `"user":"alice","secret":"hush","schemes":["ntlm"],"keytab":"/k","ccache":"/c","krb5Conf":"/5","serviceName":"HTTP/p"}`
+	if a := l.ask("POST", base+"/routes/test", `{"url":"https://a.test/","via":["http://p.test:1"],`+all); a.StatusCode != 200 {
+		t.Errorf("got %d %s", a.StatusCode, a.body)
+	}
+	if p := l.ask("POST", base+"/doctor", `{"url":"https://a.test/",`+all).problem(t, 400); p.Parameter != "via" {
+		t.Errorf("got %+v", p)
+	}
+	if p := l.ask("POST", base+"/routes/test", `{"url":"https://a.test/","via":"http://p.test:1","password":"env:P",`+all).problem(t, 400); p.Parameter != "secret" {
+		t.Errorf("got %+v", p)
+	}
+}

@@ -142,7 +142,7 @@ func (s *Server) run(t *route, w http.ResponseWriter, r *request) {
 			bad(name, "this operation takes no such parameter").write(w, r.Request)
 			return
 		}
-		if len(values) > 1 {
+		if len(values) > 1 && name != "via" { // the proxies of a chain
 			bad(name, "this parameter is given more than once").write(w, r.Request)
 			return
 		}

@@ -17,19 +17,22 @@ import (
 
 // question is a URL to ask about, with what is to be otherwise than configured.
 type question struct {
-	URL         string `json:"url"`
-	Certificate string `json:"certificate,omitempty"`
-	Via         string `json:"via,omitempty"`
-	Verify      *bool  `json:"verify,omitempty"`
+	URL         string   `json:"url"`
+	Certificate string   `json:"certificate,omitempty"`
+	Via         []string `json:"via,omitempty"`
+	Verify      *bool    `json:"verify,omitempty"`
 }
 
 // flags adds the flags that change what is configured; the returned function reads them once they are parsed.
 func (q *question) flags(c *cobra.Command) func() error {
 	var verify string
 	c.Flags().StringVar(&q.Certificate, "cert", "", "with client certificate `N`, or none, in place of what the rules say")
-	c.Flags().StringVar(&q.Via, "via", "", "the `ROUTE` in place of what the rules say: direct, system, or proxy URLs in order separated by commas")
+	c.Flags().StringArrayVar(&q.Via, "via", nil, "the `WAY` in place of what the rules say: direct, system, pac+URL, or a proxy, repeated to make a chain")
 	c.Flags().StringVar(&verify, "verify", "", "`on or off`: whether the server's certificate is verified, in place of what the rules say")
-	return func() error {
+	return func() (err error) {
+		if q.Via, err = ways(q.Via); err != nil {
+			return failure.New(c.Name(), err, "")
+		}
 		switch verify {
 		case "":
 		case "on", "off":
@@ -63,10 +66,11 @@ DNS); eaves doctor really connects.`,
 			return err
 		}
 		query := url.Values{"url": {q.URL}}
-		for name, value := range map[string]string{"certificate": q.Certificate, "via": q.Via} {
-			if value != "" {
-				query.Set(name, value)
-			}
+		if q.Certificate != "" {
+			query.Set("certificate", q.Certificate)
+		}
+		if len(q.Via) > 0 {
+			query["via"] = q.Via
 		}
 		if q.Verify != nil {
 			query.Set("verify", strconv.FormatBool(*q.Verify))

@@ -47,9 +47,42 @@ func ways(list []string) ([]string, error) {
 	return all, nil
 }
 
+// proxyCredentials are what proxies may be shown, as flags name it.
+type proxyCredentials struct {
+	user, password, keytab, ccache, service string
+	schemes                                 []string
+}
+
+func (s *proxyCredentials) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&s.user, "user", "", `the `+"`USER`"+` that proxies are told, such as alice or CORP\alice`)
+	f.StringVar(&s.password, "password", "", "a `REFERENCE` to the password: env:NAME, file:PATH, cmd:COMMAND, vault:NAME")
+	f.StringSliceVar(&s.schemes, "scheme", nil, "authenticate with basic, digest, ntlm or negotiate only (repeatable)")
+	f.StringVar(&s.keytab, "keytab", "", "a `FILE` of Kerberos keys for the user")
+	f.StringVar(&s.ccache, "ccache", "", "a `FILE` of Kerberos tickets (default: KRB5CCNAME)")
+	f.StringVar(&s.service, "service-name", "", "the proxy's Kerberos `PRINCIPAL` (default: HTTP/ and its host)")
+}
+
+// into writes them into what the API is sent; paths mean the same wherever eaves runs.
+func (s *proxyCredentials) into(in map[string]any) (err error) {
+	in["user"], in["password"], in["serviceName"] = s.user, s.password, s.service
+	if len(s.schemes) > 0 {
+		in["schemes"] = s.schemes
+	}
+	for name, path := range map[string]string{"keytab": s.keytab, "ccache": s.ccache} {
+		if path == "" {
+			continue
+		}
+		if in[name], err = filepath.Abs(strings.TrimPrefix(path, "FILE:")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (p *program) routeAddCommand() *cobra.Command {
-	var via, schemes []string
-	var user, password, keytab, ccache, service string
+	var via []string
+	var shown proxyCredentials
 	var first bool
 	c := &cobra.Command{
 		Use:   "add PATTERN --via WAY…",
@@ -73,14 +106,9 @@ proxies whose URL names no user, also those that a PAC file or the system names.
 			if err != nil {
 				return failure.New("route add", err, "")
 			}
-			in := map[string]any{"host": args[0], "via": list, "user": user, "password": password, "schemes": schemes, "serviceName": service}
-			for name, path := range map[string]string{"keytab": keytab, "ccache": ccache} {
-				if path == "" {
-					continue
-				}
-				if in[name], err = filepath.Abs(strings.TrimPrefix(path, "FILE:")); err != nil {
-					return failure.New("route add", err, "")
-				}
+			in := map[string]any{"host": args[0], "via": list}
+			if err := shown.into(in); err != nil {
+				return failure.New("route add", err, "")
 			}
 			if first {
 				in["position"] = 0
@@ -97,12 +125,7 @@ proxies whose URL names no user, also those that a PAC file or the system names.
 	}
 	f := c.Flags()
 	f.StringArrayVar(&via, "via", nil, "direct, system, pac+URL, or `PROXY`, repeated to make a chain")
-	f.StringVar(&user, "user", "", `the `+"`USER`"+` that proxies are told, such as alice or CORP\alice`)
-	f.StringVar(&password, "password", "", "a `REFERENCE` to the password: env:NAME, file:PATH, cmd:COMMAND, vault:NAME")
-	f.StringSliceVar(&schemes, "scheme", nil, "authenticate with basic, digest, ntlm or negotiate only (repeatable)")
-	f.StringVar(&keytab, "keytab", "", "a `FILE` of Kerberos keys for the user")
-	f.StringVar(&ccache, "ccache", "", "a `FILE` of Kerberos tickets (default: KRB5CCNAME)")
-	f.StringVar(&service, "service-name", "", "the proxy's Kerberos `PRINCIPAL` (default: HTTP/ and its host)")
+	shown.flags(c)
 	f.BoolVar(&first, "first", false, "put it in front of the other routes")
 	return c
 }
@@ -255,10 +278,12 @@ func (p *program) routeTestCommand() *cobra.Command {
 	var asJSON bool
 	var via []string
 	var bypass string
+	var shown proxyCredentials
 	c := &cobra.Command{
 		Use:   "test URL --via ROUTE…",
 		Short: "connect to a URL by a route before it is kept",
 		Example: `  eaves route test https://api.corp.test/ --via http://proxy.corp.test:3128
+  eaves route test https://api.corp.test/ --via http://proxy.corp.test:3128 --user 'CORP\alice' --password env:PROXY_PASSWORD
   eaves route test https://api.lab.test/ --via socks5://jump.test --via http://inner.test:8080
   eaves route test https://api.corp.test/ --via pac+proxy.pac --bypass '*.lan'`,
 		Long: `test does what eaves doctor does, by a route that need not be configured: it connects hop by hop and prints each stage.
@@ -272,11 +297,16 @@ Nothing is kept or recorded. The exit status is 1 unless the origin answered.`,
 			if err != nil {
 				return failure.New("route test", err, "")
 			}
-			return p.examine(cmd, "/routes/test", map[string]any{"url": args[0], "via": list, "bypass": bypass}, asJSON)
+			in := map[string]any{"url": args[0], "via": list, "bypass": bypass}
+			if err := shown.into(in); err != nil {
+				return failure.New("route test", err, "")
+			}
+			return p.examine(cmd, "/routes/test", in, asJSON)
 		},
 	}
 	c.Flags().StringArrayVar(&via, "via", nil, "direct, system, pac+`URL` or the URL of a proxy; several are a chain, in order")
 	c.Flags().StringVar(&bypass, "bypass", "", "`LIST` of hosts that the route is not for")
+	shown.flags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print each stage as a line of JSON")
 	return c
 }

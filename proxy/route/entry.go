@@ -70,23 +70,28 @@ func (e *Entry) Rule() (Rule, error) {
 	if r.Way.Via, err = parseKept("via", e.Via); err != nil {
 		return r, err
 	}
+	r.Way.Credentials, err = e.Credentials()
+	return r, err
+}
+
+// Credentials reads what the entry's proxies may be shown. The error is a *mistake.Error.
+func (e *Entry) Credentials() (none Credentials, err error) {
 	if e.Password != "" && !isReference(e.Password) {
-		return r, mistake.In("password", "a password is a reference: env:NAME, file:PATH, cmd:COMMAND or vault:NAME; give the password itself as secret",
+		return none, mistake.In("password", "a password is a reference: env:NAME, file:PATH, cmd:COMMAND or vault:NAME; give the password itself as secret",
 			"this is not a reference to a password")
 	}
 	for _, s := range e.Schemes {
 		if !slices.Contains(Schemes(), s) {
-			return r, mistake.In("schemes", "", "%q is not one of %s", s, strings.Join(Schemes(), ", "))
+			return none, mistake.In("schemes", "", "%q is not one of %s", s, strings.Join(Schemes(), ", "))
 		}
 	}
 	for field, path := range map[string]string{"keytab": e.Keytab, "ccache": e.CCache, "krb5Conf": e.Krb5Conf} {
 		if path != "" && !filepath.IsAbs(path) {
-			return r, mistake.In(field, "write the whole path", "the path %q is relative: it would be another file wherever eaves runs", path)
+			return none, mistake.In(field, "write the whole path", "the path %q is relative: it would be another file wherever eaves runs", path)
 		}
 	}
-	r.Way.Credentials = Credentials{User: e.User, Password: e.Password, Schemes: e.Schemes,
-		Keytab: e.Keytab, CCache: e.CCache, Krb5Conf: e.Krb5Conf, ServiceName: e.ServiceName}
-	return r, nil
+	return Credentials{User: e.User, Password: e.Password, Schemes: e.Schemes,
+		Keytab: e.Keytab, CCache: e.CCache, Krb5Conf: e.Krb5Conf, ServiceName: e.ServiceName}, nil
 }
 
 // Default is what holds where no route matches, as it stands in the settings.

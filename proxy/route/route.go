@@ -58,6 +58,8 @@ type Credentials struct {
 	User string
 	// Password is a reference to the password, "" for none.
 	Password string
+	// Secret is the password itself, in the place of a reference, where credentials are not kept.
+	Secret string
 	// Schemes are those that may be used: basic, digest, ntlm, negotiate; empty: all.
 	Schemes []string
 	// Keytab, CCache and Krb5Conf are files for Kerberos, ServiceName the proxy's principal; "" for what is usual.
@@ -135,10 +137,10 @@ func (d *Decider) Decide(ctx context.Context, t upstream.Target) (upstream.Route
 	return d.follow(ctx, t, c)
 }
 
-// Along returns the way to a target that v names, whatever is configured: for one request with a way of its own.
-func (d *Decider) Along(ctx context.Context, v Via, t upstream.Target) (upstream.Route, error) {
-	c := &choice{way: Way{Via: v}, source: SourceCustom}
-	if v.mode == direct {
+// Along returns the way to a target that w names, whatever is configured: for one request with a way of its own.
+func (d *Decider) Along(ctx context.Context, w Way, t upstream.Target) (upstream.Route, error) {
+	c := &choice{way: w, source: SourceCustom}
+	if w.Via.mode == direct {
 		return upstream.Route{Source: SourceDirect, Reason: "asked for"}, nil
 	}
 	return d.follow(ctx, t, c)
@@ -386,18 +388,18 @@ func (d *Decider) hops(list []Proxy, c Credentials) []hop.Hop {
 
 // credentials are those of a proxy's URL; what its URL leaves out, they take from c.
 func (d *Decider) credentials(p Proxy, c Credentials) *hop.Credentials {
-	user, literal, reference := c.User, "", c.Password
+	user, literal, reference := c.User, c.Secret, c.Password
 	if p.Named {
 		user = p.User
 		switch {
 		case p.Password != "" && p.Reference:
-			reference = p.Password
+			literal, reference = "", p.Password
 		case p.Password != "":
 			literal, reference = p.Password, ""
 		case p.User != c.User:
-			reference = "" // somebody else's password
+			literal, reference = "", "" // somebody else's password
 		}
-	} else if c.User == "" && c.Password == "" && len(c.Schemes) == 0 && c.Keytab == "" && c.CCache == "" {
+	} else if c.User == "" && c.Password == "" && c.Secret == "" && len(c.Schemes) == 0 && c.Keytab == "" && c.CCache == "" {
 		return nil
 	}
 	h := &hop.Credentials{User: user, Keytab: c.Keytab, CCache: c.CCache, Krb5Conf: c.Krb5Conf, ServiceName: c.ServiceName, Schemes: c.Schemes}

@@ -269,10 +269,21 @@ func TestAlong(t *testing.T) {
 		"system":                "custom [ALL_PROXY] http://env:1",
 		"http://a:1,socks5://b": "custom [http://a:1, socks5://b:1080] http://a:1 socks5://b:1080",
 	} {
-		r, err := d.Along(t.Context(), via(t, text), target("https", "a.test", 443))
+		r, err := d.Along(t.Context(), Way{Via: via(t, text)}, target("https", "a.test", 443))
 		if err != nil || say(r) != want {
 			t.Errorf("%s: %s, %v", text, say(r), err)
 		}
+	}
+	w := Way{Via: via(t, "http://a:1,http://bob@b:1"), Credentials: Credentials{User: "alice", Secret: "hush"}}
+	r, err := d.Along(t.Context(), w, target("https", "a.test", 443))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := r.Hops[0].Credentials.Password(t.Context()); err != nil || p != "hush" || r.Hops[0].Credentials.User != "alice" {
+		t.Errorf("shown %q, %v", p, err)
+	}
+	if r.Hops[1].Credentials.Password != nil {
+		t.Error("bob is given the password of alice")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"eaves/capture/hostpattern"
 	"eaves/certs/identity"
 	"eaves/proxy/diagnose"
+	"eaves/proxy/route"
 	"eaves/proxy/upstream"
 	"eaves/webui"
 )
@@ -23,11 +24,20 @@ func (d diagnostician) question(ctx context.Context, q webui.Question) (t diagno
 		return t, choice, &webui.Refusal{Parameter: "url", Detail: err.Error(), Hint: "give a URL such as https://api.example.com/"}
 	}
 	o := webui.Outgoing{URL: t.URL, Certificate: q.Certificate, Verify: q.Verify}
-	if len(q.Via) > 0 {
-		o.Via = q.Via
-	}
 	if choice, err = d.c.choice(ctx, &o); err != nil {
 		return t, choice, err
+	}
+	if len(q.Via) > 0 {
+		e := route.Entry{User: q.User, Password: q.Password, Schemes: q.Schemes, Keytab: q.Keytab, CCache: q.CCache, Krb5Conf: q.Krb5Conf, ServiceName: q.ServiceName}
+		e.Normalize()
+		shown, err := e.Credentials()
+		if err != nil {
+			return t, choice, refusal(err, nil)
+		}
+		shown.Secret = q.Secret
+		if choice.Route, err = d.c.along(ctx, t.URL, q.Via, shown); err != nil {
+			return t, choice, err
+		}
 	}
 	bypass, err := hostpattern.ParseList(q.Bypass)
 	if err != nil {

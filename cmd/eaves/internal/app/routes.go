@@ -229,7 +229,7 @@ func (k routeKeeper) SetDefault(_ context.Context, in webui.DefaultRouteInput) (
 }
 
 // along is the route of one request that names its way itself.
-func (c *core) along(ctx context.Context, address string, list []string) (*upstream.Route, error) {
+func (c *core) along(ctx context.Context, address string, list []string, cred route.Credentials) (*upstream.Route, error) {
 	v, err := route.ParseVia(list...)
 	if err != nil {
 		return nil, &webui.Refusal{Parameter: "via", Detail: err.Error(), Hint: "a way is direct, system, pac+URL, or proxies such as http://proxy.test:3128 with commas between them"}
@@ -244,7 +244,7 @@ func (c *core) along(ctx context.Context, address string, list []string) (*upstr
 			return nil, &webui.Refusal{Parameter: "url", Detail: "the URL's port is no number"}
 		}
 	}
-	r, err := c.decider.Load().Along(ctx, v, t)
+	r, err := c.decider.Load().Along(ctx, route.Way{Via: v, Credentials: cred}, t)
 	var e *upstream.Error
 	if errors.As(err, &e) {
 		return nil, &webui.Refusal{Parameter: "via", Detail: e.Message, Hint: e.Hint}

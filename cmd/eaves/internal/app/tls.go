@@ -12,6 +12,7 @@ import (
 	"eaves/certs/keyfile"
 	"eaves/certs/tlspolicy"
 	"eaves/certs/token"
+	"eaves/proxy/route"
 	"eaves/proxy/upstream"
 	"eaves/webui"
 )
@@ -82,7 +83,7 @@ func (c *core) policyFor(s upstream.Server) upstream.Policy {
 func (c *core) choice(ctx context.Context, o *webui.Outgoing) (upstream.Choice, error) {
 	choice := upstream.Choice{}
 	if o.Via != nil {
-		r, err := c.along(ctx, o.URL, o.Via)
+		r, err := c.along(ctx, o.URL, o.Via, route.Credentials{})
 		if err != nil {
 			return choice, err
 		}
