@@ -107,7 +107,9 @@ func (x *textIndex) open(ctx context.Context) error {
 		}
 		x.statements = append(x.statements, *into)
 	}
-	os.Chmod(x.path, 0o600)
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		os.Chmod(x.path+suffix, 0o600)
+	}
 	var dest [1]driver.Value
 	want := fmt.Sprint(indexVersion, " ", x.store.id)
 	err = c.row(ctx, "SELECT value FROM state WHERE key = 'of'", nil, dest[:])

@@ -23,6 +23,8 @@ type Identity struct {
 	Number      int64
 	Rule        string
 	Specificity int
+	// Proxy says that it is for parent proxies.
+	Proxy bool
 	// Note says why it cannot be used, or that its files have changed and cannot be used so that this is the one before.
 	Note string
 }
@@ -208,7 +210,7 @@ func (s *slot) matches(host string, port int, proxy bool) bool {
 }
 
 func (s *slot) identity(state reread.State[*Loaded]) Identity {
-	i := Identity{Loaded: state.Value, Number: s.entry.ID, Rule: s.rule, Specificity: s.specificity}
+	i := Identity{Loaded: state.Value, Number: s.entry.ID, Rule: s.rule, Specificity: s.specificity, Proxy: s.entry.For == ForProxy}
 	switch {
 	case state.Err != nil && state.Good:
 		i.Note = keptNote(state)

@@ -184,6 +184,9 @@ func (p *program) printCertificate(c webui.ClientCertificate) {
 	subject, expiry := "", ""
 	if c.Certificate != nil {
 		subject, expiry = c.Certificate.Subject, countdown(c.Certificate.NotAfter, time.Now())
+		if time.Now().Before(c.Certificate.NotBefore) {
+			expiry = "not valid before " + c.Certificate.NotBefore.Format(time.DateOnly)
+		}
 	}
 	var marks []string
 	if !c.Enabled {

@@ -30,7 +30,7 @@ func (p *program) doctorCommand() *cobra.Command {
 		Long: `doctor connects to the origin of URL as the proxy would and asks for it with GET. It prints each stage as it is passed:
 route, DNS, TCP, each parent proxy with its answer and authentication, TLS, whether a client certificate was asked for and
 which went out, the first answer, and what the server made of it all; for a failure its cause and the next step. Nothing
-is recorded. The exit status is 1 unless the origin answered.`,
+is recorded. The exit status is 1 unless the origin answered and nothing was wrong with the client certificate.`,
 		Args: cobra.ExactArgs(1),
 	}
 	read := q.flags(c)

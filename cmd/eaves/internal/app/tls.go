@@ -108,6 +108,8 @@ func (c *core) choice(ctx context.Context, o *webui.Outgoing) (upstream.Choice, 
 	switch {
 	case !ok:
 		return choice, &webui.Refusal{Parameter: "certificate", Detail: fmt.Sprintf("there is no client certificate %d", id), Hint: "eaves cert list"}
+	case i.Proxy:
+		return choice, &webui.Refusal{Parameter: "certificate", Detail: fmt.Sprintf("client certificate %d is for parent proxies: no origin is shown it", id), Hint: fmt.Sprintf("eaves cert show %d", id)}
 	case err != nil:
 		return choice, &webui.Refusal{Parameter: "certificate", Detail: fmt.Sprintf("client certificate %d cannot be used: %v", id, err), Hint: fmt.Sprintf("eaves cert show %d", id)}
 	}
