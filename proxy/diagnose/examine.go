@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,8 +40,8 @@ type examination struct {
 	emit   func(capture.DoctorStage)
 
 	route upstream.Route
-	told  []bool // which hops, the origin last, have been told to be connected to
-	tls   bool   // the origin's TLS has been told
+	told  map[string]bool // the stations that have been told to be reached, by address
+	tls   bool            // the origin's TLS has been told
 	facts upstream.Facts
 	bad   []string // stages that are no more than a warning
 	// chosen: which client certificate is sent was said for this examination.
@@ -116,7 +115,7 @@ func (x *examination) findRoute(ctx context.Context, choice upstream.Choice) boo
 		return false
 	}
 	x.route = r
-	x.told = make([]bool, len(r.Hops)+1)
+	x.told = make(map[string]bool)
 	s.Note("decided by", strings.TrimSpace(r.Source+" "+parenthesised(r.Reason)))
 	for i, h := range r.Hops {
 		s.Note(fmt.Sprintf("hop %d", i+1), fmt.Sprintf("%s://%s", h.Kind, address(h.Host, h.Port)))
@@ -194,10 +193,11 @@ func (x *examination) see(f upstream.Facts) {
 	if f.Route == nil {
 		return
 	}
-	for i := range f.Route.Hops {
-		if i < len(x.told) && !x.told[i] && x.passed(f, i) {
-			x.told[i] = true
-			x.tellHop(f.Route.Hops[i], i)
+	for i, h := range f.Route.Hops {
+		if !x.told[h.Address] && x.passed(f, i) {
+			x.tellDetour(f.Route)
+			x.told[h.Address] = true
+			x.tellHop(h, i, len(f.Route.Hops)-1)
 		}
 	}
 	if f.Sent != nil {
@@ -214,9 +214,23 @@ func (x *examination) passed(f upstream.Facts, i int) bool {
 	return h.Error == "" && (h.Status != 0 || f.Sent != nil || h.Connect >= 0 && h.Kind == string(hop.HTTP) && f.Sent != nil)
 }
 
-// tellHop tells of a station that was reached.
-func (x *examination) tellHop(h capture.Hop, i int) {
-	if i == len(x.route.Hops) {
+// tellDetour tells, before anything else of it, that the way taken is not the first choice.
+func (x *examination) tellDetour(r *capture.Route) {
+	if len(x.told) > 0 || len(x.route.Hops) == 0 {
+		return
+	}
+	first := address(x.route.Hops[0].Host, x.route.Hops[0].Port)
+	if r.Hops[0].Address == first {
+		return
+	}
+	s := capture.DoctorStage{Stage: capture.DoctorTCP, Title: "Connecting to the proxy " + first, Status: capture.DoctorWarning, Time: -1, Message: "It cannot be reached; the next choice is taken."}
+	s.Note("decided by", strings.TrimSpace(r.Source+" "+parenthesised(r.Reason)))
+	x.tell(s)
+}
+
+// tellHop tells of a station that was reached, of n parent proxies and the origin behind them.
+func (x *examination) tellHop(h capture.Hop, i, n int) {
+	if i == n {
 		s := capture.DoctorStage{Stage: capture.DoctorTCP, Title: "Connecting to " + h.Address, Status: capture.DoctorOK, Time: h.Connect}
 		s.Note("address", x.facts.ServerIP)
 		x.tell(s)
@@ -228,13 +242,17 @@ func (x *examination) tellHop(h capture.Hop, i int) {
 	if h.TLS != nil {
 		x.tell(tlsStage("TLS with the proxy "+h.Address, h.TLS, nil))
 	}
-	x.tell(proxyStage(h, i, len(x.route.Hops)))
+	x.tell(proxyStage(h, i, n, x.target.Scheme))
 }
 
 // proxyStage tells what a proxy answered.
-func proxyStage(h capture.Hop, i, n int) capture.DoctorStage {
+func proxyStage(h capture.Hop, i, n int, scheme string) capture.DoctorStage {
 	s := capture.DoctorStage{Stage: capture.DoctorProxy, Title: fmt.Sprintf("Proxy %d of %d: %s://%s", i+1, n, h.Kind, h.Address), Status: capture.DoctorOK, Time: -1}
-	if h.Status != 0 {
+	switch {
+	case h.Status == 0:
+	case scheme == "http" && i == n-1: // it was asked for the URL itself
+		s.Note("answer", fmt.Sprint(h.Status))
+	default:
 		s.Note("answer to CONNECT", fmt.Sprint(h.Status))
 	}
 	if h.Authentication != "" && h.Authentication != "none" {
@@ -366,7 +384,7 @@ func (x *examination) failed(err error) {
 // failedStage says in which stage a call failed.
 func (x *examination) failedStage(e *upstream.Error) (stage, title string) {
 	origin := address(x.target.Host, x.target.Port)
-	connected := slices.Contains(x.told, true)
+	connected := len(x.told) > 0
 	switch e.Stage {
 	case capture.StageRoute:
 		return capture.DoctorRoute, "Route to " + origin
