@@ -67,7 +67,7 @@ func credentialWays() []situation {
 	correct := "eaves route"
 	return []situation{
 		{name: "missing-basic", via: []string{"basic:nobody"}, stage: "proxy", by: "proxy", hops: "http/none/407 origin",
-			words: []string{"http proxy {basic}: it wants authentication for \"the study, upstairs\" (basic), and no credentials are configured for it", "eaves route add HOST --via http://{basic} --user NAME --password env:VARIABLE"}},
+			words: []string{"http proxy {basic}: it wants authentication for \"the study, upstairs\" (basic), and no credentials are configured for it", "eaves route add ", " --first --via http://{basic} --user USER --password vault:NAME"}},
 		{name: "missing-digest", via: []string{"digest:nobody"}, stage: "proxy", by: "proxy", hops: "http/none/407 origin", words: []string{"(digest), and no credentials"}},
 		{name: "missing-ntlm", via: []string{"ntlm:nobody"}, stage: "proxy", by: "proxy", hops: "http/none/407 origin", words: []string{"(ntlm), and no credentials"}},
 		{name: "missing-all", via: []string{"all:nobody"}, stage: "proxy", by: "proxy", hops: "http/none/407 origin", words: []string{"(negotiate, ntlm, digest, basic)", "no credentials are configured"}},

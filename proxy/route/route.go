@@ -79,6 +79,8 @@ type Config struct {
 	Default Way
 	// Bypass are the hosts to which the default way is not taken.
 	Bypass hostpattern.List
+	// Fixed says that flag, environment or file give Default: it is changed there, not among the settings.
+	Fixed bool
 	// System and Scripts may be nil where no way needs them.
 	System  *System
 	Scripts *pac.Library
@@ -106,6 +108,8 @@ type choice struct {
 	way    Way
 	source string
 	reason string // what stands before the reason of the way
+	rule   string // the pattern of the rule that decided, if one did
+	asked  bool   // a request decided for itself
 }
 
 // maxKnown bounds how many choices are kept.
@@ -139,9 +143,9 @@ func (d *Decider) Decide(ctx context.Context, t upstream.Target) (upstream.Route
 
 // Along returns the way to a target that w names, whatever is configured: for one request with a way of its own.
 func (d *Decider) Along(ctx context.Context, w Way, t upstream.Target) (upstream.Route, error) {
-	c := &choice{way: w, source: SourceCustom}
+	c := &choice{way: w, source: SourceCustom, asked: true}
 	if w.Via.mode == direct {
-		return upstream.Route{Source: SourceDirect, Reason: "asked for"}, nil
+		return upstream.Route{Source: SourceDirect, Reason: "asked for", Asked: true}, nil
 	}
 	return d.follow(ctx, t, c)
 }
@@ -152,7 +156,7 @@ func (d *Decider) choose(t upstream.Target) *choice {
 		if !r.Pattern.Match(t.Host, t.Port) {
 			continue
 		}
-		c := &choice{way: r.Way, source: SourceRule, reason: fmt.Sprintf("rule %d: %s", r.ID, r.Pattern)}
+		c := &choice{way: r.Way, source: SourceRule, reason: fmt.Sprintf("rule %d: %s", r.ID, r.Pattern), rule: r.Pattern.String()}
 		return d.settle(t, c)
 	}
 	c := &choice{way: d.cfg.Default}
@@ -183,7 +187,7 @@ func bypassed(source, entry string) *upstream.Route {
 func (d *Decider) settle(t upstream.Target, c *choice) *choice {
 	switch c.way.Via.mode {
 	case direct:
-		c.route = &upstream.Route{Source: c.source, Reason: c.reason}
+		c.route = &upstream.Route{Source: c.source, Reason: c.reason, Rule: c.rule}
 	case proxies:
 		r := d.chain(t, c)
 		c.route = &r
@@ -204,18 +208,23 @@ func (d *Decider) chain(t upstream.Target, c *choice) upstream.Route {
 			reason = "no proxy given for " + t.Scheme
 		}
 	}
-	return upstream.Route{Source: c.source, Reason: reason, Hops: d.hops(list, c.way.Credentials)}
+	return upstream.Route{Source: c.source, Reason: reason, Rule: c.rule, Asked: c.asked, Hops: d.hops(list, c.way.Credentials)}
 }
 
 // follow asks what answers anew each time: the system, or a PAC file.
-func (d *Decider) follow(ctx context.Context, t upstream.Target, c *choice) (upstream.Route, error) {
+func (d *Decider) follow(ctx context.Context, t upstream.Target, c *choice) (r upstream.Route, err error) {
 	switch c.way.Via.mode {
 	case script:
-		return d.script(ctx, t, c, c.way.Via.pac)
+		r, err = d.script(ctx, t, c, c.way.Via.pac)
 	case system:
-		return d.system(ctx, t, c)
+		r, err = d.system(ctx, t, c)
+	default:
+		return d.chain(t, c), nil
 	}
-	return d.chain(t, c), nil
+	for w := &r; w != nil; w = w.Else {
+		w.Rule, w.Asked = c.rule, c.asked
+	}
+	return r, err
 }
 
 // because is a route's reason within a choice.
@@ -257,7 +266,7 @@ func (d *Decider) system(ctx context.Context, t upstream.Target, c *choice) (ups
 			return bypass(entry)
 		}
 		if v.err != nil {
-			return upstream.Route{}, refused(v.fail(), "mend or unset "+v.name+", or choose a way with --upstream-proxy")
+			return upstream.Route{}, refused(v.fail(), "mend or unset "+v.name+", or "+d.other(c))
 		}
 		if s.isOwn(v.proxy.Host, v.proxy.Port) {
 			return upstream.Route{Source: c.source, Reason: c.because(v.name + " names eaves itself and is ignored")}, nil
@@ -266,7 +275,7 @@ func (d *Decider) system(ctx context.Context, t upstream.Target, c *choice) (ups
 	}
 	set, err := s.settings(ctx)
 	if err != nil {
-		return upstream.Route{}, refused(err, "mend the system's settings, or choose a way with --upstream-proxy")
+		return upstream.Route{}, refused(err, "mend the system's settings, or "+d.other(c))
 	}
 	switch {
 	case set == nil, set.via.Direct() && set.pac == (pac.Location{}):
@@ -305,11 +314,11 @@ func (d *Decider) script(ctx context.Context, t upstream.Target, c *choice, l pa
 	}
 	s, note, err := d.cfg.Scripts.Script(ctx, l)
 	if err != nil {
-		return upstream.Route{}, unscripted(ctx, err)
+		return upstream.Route{}, d.unscripted(ctx, c, err)
 	}
 	a, err := s.Find(ctx, pac.Address(t.Scheme, authority(t), t.URL), strings.TrimSuffix(t.Host, "."))
 	if err != nil {
-		return upstream.Route{}, unscripted(ctx, err)
+		return upstream.Route{}, d.unscripted(ctx, c, err)
 	}
 	notes := a.Notes
 	if note != "" {
@@ -364,12 +373,25 @@ func refused(err error, hint string) error {
 	return &upstream.Error{Stage: capture.StageRoute, Message: "choosing the route: " + err.Error(), Hint: hint, Cause: err, Status: http.StatusBadGateway}
 }
 
+// other says how another way than the one that was chosen is named: where that one was.
+func (d *Decider) other(c *choice) string {
+	switch {
+	case c.asked:
+		return "name another way"
+	case c.rule != "":
+		return "name another way in front of this route: eaves route add '" + c.rule + "' --first --via WAY"
+	case d.cfg.Fixed:
+		return "choose another way where upstreamProxy is given (--upstream-proxy, EAVES_UPSTREAM_PROXY or the file)"
+	}
+	return "choose another way: eaves route default --via WAY"
+}
+
 // unscripted is the error of a PAC file.
-func unscripted(ctx context.Context, err error) error {
+func (d *Decider) unscripted(ctx context.Context, c *choice, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
 		return &upstream.Error{Stage: capture.StageRoute, Message: "given up while the PAC file was asked for the route", Cause: err, Status: http.StatusBadGateway}
 	}
-	hint := "mend the PAC file, or choose another way with --upstream-proxy"
+	hint := "mend the PAC file, or " + d.other(c)
 	var e *pac.Error
 	if errors.As(err, &e) && e.Hint != "" {
 		hint = e.Hint

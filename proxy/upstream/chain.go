@@ -56,7 +56,7 @@ func (c *Client) open(ctx context.Context, k *key, w *Route, l *link) (address s
 	}
 	l.route = &capture.Route{Source: w.Source, Reason: w.Reason, Hops: hops}
 	if err != nil {
-		return "", c.chainError(ctx, w, err)
+		return "", c.chainError(ctx, w, k.host, err)
 	}
 	seen.settle(hops)
 	if hops[0].DNS >= 0 {
@@ -71,8 +71,8 @@ func (c *Client) open(ctx context.Context, k *key, w *Route, l *link) (address s
 	return "", nil
 }
 
-// chainError is the error of a way that ended at a proxy.
-func (c *Client) chainError(ctx context.Context, w *Route, err error) *Error {
+// chainError is the error of a way to host that ended at a proxy.
+func (c *Client) chainError(ctx context.Context, w *Route, host string, err error) *Error {
 	if e := cancelled(ctx, "connecting through "+w.Hops[0].String()); e != nil {
 		return e
 	}
@@ -81,7 +81,7 @@ func (c *Client) chainError(ctx context.Context, w *Route, err error) *Error {
 		return fail(capture.StageProxy, err, "%v", err)
 	}
 	e := fail(he.Stage, he, "%s", he.Message)
-	e.Hint, e.unreachable, e.answered = he.Hint, he.Unreachable, he.Answered
+	e.Hint, e.unreachable, e.answered = w.mend(he, host), he.Unreachable, he.Answered
 	if he.Stage == capture.StageRoute {
 		e.Status = http.StatusForbidden
 		e.Hint = "this route would lead back to where it begins: eaves route list says why it is taken"

@@ -242,7 +242,8 @@ func (p *passage) failed(err error) *Error {
 		return fail(capture.StageProxy, err, "%s: %v", p.hop, err)
 	}
 	e := fail(he.Stage, he, "%s%s", p.place(), he.Message)
-	e.Hint, e.answered = he.Hint, true
+	he.Index = len(p.h.way.Hops) - 1
+	e.Hint, e.answered = p.h.way.mend(he, p.call.Host), true
 	return e
 }
 

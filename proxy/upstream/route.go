@@ -26,6 +26,9 @@ type Target struct {
 type Route struct {
 	// Source is custom, system, pac, rule or direct, Reason what in it decided.
 	Source, Reason string
+	// Rule is the pattern of the rule that decided, "" where none did. Asked: this one request named the way itself.
+	Rule  string
+	Asked bool
 	// Hops are the parent proxies in order; none: direct.
 	Hops []hop.Hop
 	// Else is tried where the first hop of this route cannot be reached. May be nil.

@@ -280,7 +280,7 @@ func schemes(offered []Challenge) string {
 }
 
 func (a *Auth) error(cause error, format string, v ...any) *Error {
-	return fail(a.hop, cause, format, v...).hint("see which credentials it is shown with eaves route list, and correct them with eaves route add")
+	return fail(a.hop, cause, format, v...).hint("see which credentials it is shown with eaves route list, and correct them with eaves route add").mend(MendCredentials)
 }
 
 // missing is the error of a proxy that wants credentials where there are none.
@@ -293,7 +293,7 @@ func (a *Auth) missing(offered []Challenge) *Error {
 		}
 	}
 	return fail(a.hop, nil, "it wants authentication%s (%s), and no credentials are configured for it", realm, schemes(offered)).
-		hint("name them on its route: eaves route add HOST --via %s://%s --user NAME --password env:VARIABLE", a.hop.Kind, a.hop.Address())
+		hint("name them on its route with eaves route add").mend(MendCredentials)
 }
 
 // failure is the error of a proxy that took none of what there is.

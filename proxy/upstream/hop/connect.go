@@ -148,7 +148,7 @@ func refused(h Hop, to *station, a *Answer) *Error {
 	e.Answer, e.Answered = a, true
 	switch {
 	case a.Status == http.StatusForbidden, a.Status == http.StatusMethodNotAllowed:
-		e.Hint = "this is the proxy's own rule: it may allow other hosts or ports only; eaves route add goes another way"
+		e.Hint, e.Mend = "this is the proxy's own rule: it may allow other hosts or ports only", MendDetour
 	case a.Status == http.StatusGatewayTimeout, a.Status == http.StatusBadGateway, a.Status == http.StatusServiceUnavailable:
 		e.Hint = "look at it from the proxy: it cannot look up or reach " + to.address
 	case a.Status == http.StatusLoopDetected:
@@ -159,7 +159,7 @@ func refused(h Hop, to *station, a *Answer) *Error {
 			e.Hint += ": " + to
 		}
 	default:
-		e.Hint = "eaves route add HOST --via leads this host another way"
+		e.Hint, e.Mend = "the proxy's log may say more", MendDetour
 	}
 	return e
 }

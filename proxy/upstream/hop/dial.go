@@ -227,7 +227,7 @@ func unreachable(h Hop, err error) *Error {
 	e.Unreachable = e.Stage == capture.StageProxy || e.Stage == capture.StageTimeout
 	if e.Unreachable {
 		e.Message = h.String() + " cannot be reached: " + e.Message[len(h.String()+": "):]
-		e.Hint = "start the proxy or correct its address; eaves route list says why it is used, and eaves route add HOST --via direct goes round it"
+		e.Hint, e.Mend = "start the proxy or correct its address; eaves route list says why it is used", MendDetour
 	}
 	return e
 }

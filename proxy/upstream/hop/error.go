@@ -20,6 +20,8 @@ type Error struct {
 	Stage capture.Stage
 	// Message says what happened in plain words, Hint what to do next.
 	Message, Hint string
+	// Mend is what about the route would mend it; who knows the route says how.
+	Mend Mend
 	// Cause is what the system or a library said.
 	Cause error
 	// Unreachable says that there was no connection to the first proxy: nothing has been asked of it.
@@ -28,6 +30,16 @@ type Error struct {
 	Answered bool
 	Answer   *Answer
 }
+
+// Mend is a change of a route.
+type Mend uint8
+
+// The changes that may help.
+const (
+	MendNothing     Mend = iota
+	MendCredentials      // the proxy is to be shown credentials, or others
+	MendDetour           // the host is to be reached another way
+)
 
 // Answer is what a proxy said instead of letting a connection through.
 type Answer struct {
@@ -48,6 +60,12 @@ func fail(h Hop, cause error, format string, a ...any) *Error {
 
 func (e *Error) hint(format string, a ...any) *Error {
 	e.Hint = fmt.Sprintf(format, a...)
+	return e
+}
+
+// mend says which change of the route may help.
+func (e *Error) mend(m Mend) *Error {
+	e.Mend = m
 	return e
 }
 

@@ -54,7 +54,7 @@ func socks4(s *stream, h Hop, to *station, r *capture.Hop) error {
 			hint("SOCKS5 does without: name the proxy socks5://%s if it speaks that", h.Address())
 	case 93:
 		return fail(h, nil, "it refused a connection to %s: identd names another user (SOCKS4 93)", to.what()).no().
-			hint("name the user that identd names: eaves route add HOST --via socks4a://USER@%s", h.Address())
+			hint("name the user that identd names, in the proxy's URL: --via socks4a://USER@%s", h.Address())
 	}
 	return fail(h, nil, "it answered with the unknown SOCKS4 code %d", a[1]).no().hint("look at the proxy's log")
 }

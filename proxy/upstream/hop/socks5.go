@@ -42,7 +42,7 @@ func (d *Dialer) socks5(ctx context.Context, s *stream, h Hop, to *station, r *c
 	switch {
 	case method == methodNothing && len(methods) == 3:
 		return fail(h, nil, "it wants authentication, and no user name and password are configured for it").no().
-			hint("name them on its route: eaves route add HOST --via socks5://%s --user NAME --password env:VARIABLE", h.Address())
+			hint("name them on its route with eaves route add").mend(MendCredentials)
 	case method == methodNothing:
 		return fail(h, nil, "it takes neither a user name with password nor none").no().
 			hint("it may want GSSAPI, which SOCKS5 is not spoken with here")
@@ -101,7 +101,7 @@ func (d *Dialer) login(ctx context.Context, s *stream, h Hop) error {
 		var a [2]byte
 		_, err := io.ReadFull(s, a[:])
 		no := fail(h, nil, "it refused the password of the user %s", c.User).no().
-			hint("correct it: eaves route add HOST --via socks5://%s --user NAME --password env:VARIABLE", h.Address())
+			hint("correct it on its route with eaves route add").mend(MendCredentials)
 		switch {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return no // some close at once, as they must in the end
@@ -117,7 +117,7 @@ func (d *Dialer) login(ctx context.Context, s *stream, h Hop) error {
 // replies are RFC 1928, 6.
 var replies = map[byte]struct{ words, hint string }{
 	1: {"general failure", "look at the proxy's log"},
-	2: {"not allowed by its rules", "this is the proxy's own rule; eaves route add leads this host another way"},
+	2: {"not allowed by its rules", "this is the proxy's own rule"},
 	3: {"network unreachable", "the proxy has no way there"},
 	4: {"host unreachable", "the proxy cannot look up or reach it"},
 	5: {"connection refused", "nothing listens there, seen from the proxy"},

@@ -58,7 +58,8 @@ func (r *routing) decide(s settings.Settings) *route.Decider {
 		}
 	}
 	cfg.Default.Via, cfg.Bypass = r.cfg.UpstreamProxy, r.cfg.Bypass
-	if _, locked := r.lock(); !locked && s.DefaultRoute != nil {
+	_, locked := r.lock()
+	if cfg.Fixed = locked; !locked && s.DefaultRoute != nil {
 		if v, list, err := s.DefaultRoute.Read(); err == nil {
 			cfg.Default.Via, cfg.Bypass = v, list
 		}
