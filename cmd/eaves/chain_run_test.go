@@ -171,6 +171,10 @@ func (r *chainRun) check(t *testing.T, l *chainLab, e *chainEaves) {
 		t.Errorf("answered by %q, want %q", x.AnsweredBy, by)
 	}
 	r.checkRoute(t, l, x.Route)
+	if x.TLS != nil && x.TLS.ClientCertificate != nil && x.TLS.ClientCertificate.Sent != nil {
+		t.Error("the origin was shown what is for a proxy")
+	}
+	r.checkFilters(t, e, x)
 	for _, w := range r.words {
 		if !strings.Contains(text, l.fill(w)) {
 			t.Errorf("it does not say %q", l.fill(w))
@@ -222,6 +226,14 @@ func (r *chainRun) checkRoute(t *testing.T, l *chainLab, route *capture.Route) {
 		t.Errorf("hops %q, want %q", got, want)
 	}
 	for i, h := range route.Hops[:len(route.Hops)-1] {
+		if h.Kind == "https" && h.Status == http.StatusOK && (h.TLS == nil || !h.TLS.Verified || h.TLS.Version == "") {
+			t.Errorf("hop %d says nothing of its TLS: %+v", i+1, h.TLS)
+		}
+		if h.Address == l.address("mtls") && h.Kind == "https" {
+			if cc := h.TLS.ClientCertificate; cc == nil || cc.Sent == nil || cc.Verdict != "accepted" || !strings.Contains(cc.Sent.Subject, "eaves at the proxy") {
+				t.Errorf("hop %d says of the client certificate: %+v", i+1, cc)
+			}
+		}
 		if h.Address == "" || h.Error == "" && !h.Reused && (h.Connect < 0 || h.Status == http.StatusOK && h.Time <= 0) && !slices.ContainsFunc(route.Hops[:i], func(h capture.Hop) bool { return h.Error != "" }) {
 			t.Errorf("hop %d has no address or no times: %+v", i+1, h)
 		}
@@ -229,6 +241,40 @@ func (r *chainRun) checkRoute(t *testing.T, l *chainLab, route *capture.Route) {
 	failed := slices.ContainsFunc(route.Hops, func(h capture.Hop) bool { return h.Error != "" })
 	if (r.stage == capture.StageProxy && !r.cut) && !failed {
 		t.Errorf("no hop of the receipt says that it failed: %+v", route.Hops)
+	}
+}
+
+// checkFilters looks for the exchange by what is particular about it.
+func (r *chainRun) checkFilters(t *testing.T, e *chainEaves, x *capture.Exchange) {
+	t.Helper()
+	terms := []string{strconv.Quote(r.id()), "answered:" + string(x.AnsweredBy)}
+	if x.Error != nil {
+		terms = append(terms, "error:"+string(x.Error.Stage))
+	}
+	if x.Route != nil {
+		terms = append(terms, "route:"+x.Route.Source)
+		status := 0 // that of the farthest proxy that said anything
+		for _, h := range x.Route.Hops {
+			if h.Status != 0 {
+				status = h.Status
+			}
+			if h.Kind != "origin" {
+				terms = append(terms, "hop:"+h.Address)
+			}
+		}
+		if status != 0 {
+			terms = append(terms, fmt.Sprint("hop.status:", status))
+		}
+		if _, entry, ok := strings.Cut(x.Route.Reason, "bypass "); ok {
+			terms = append(terms, "bypass:"+strconv.Quote(entry))
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	filter := strings.Join(terms, " ")
+	found, err := e.api.Newest(ctx, filter, 10)
+	if err != nil || !slices.ContainsFunc(found, func(f *capture.Exchange) bool { return f.ID == x.ID }) {
+		t.Errorf("the filter %s finds %d others (%v)", filter, len(found), err)
 	}
 }
 
