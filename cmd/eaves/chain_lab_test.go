@@ -6,14 +6,15 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -100,17 +101,19 @@ type chainEaves struct {
 	t   *testing.T
 	dir string
 	api *client.Client
+	end func()
 }
 
 func newChainEaves(t *testing.T, dir string, i *instance) *chainEaves {
 	e := &chainEaves{instance: i, t: t, dir: dir, api: client.New(i.run.Console, i.run.Token, true, nil)}
-	t.Cleanup(func() {
+	e.end = sync.OnceFunc(func() {
 		e.api.Close()
 		if took, err := i.stop(syscall.SIGTERM); err != nil || took > busy {
 			t.Errorf("stopping took %s and gave %v\n%s", took, err, i.err)
 		}
 		e.keptNoSecret()
 	})
+	t.Cleanup(e.end)
 	return e
 }
 
@@ -175,15 +178,16 @@ func (e *chainEaves) keptNoSecret() {
 // tellsNoSecret looks at what eaves hands out while it runs.
 func (e *chainEaves) tellsNoSecret() {
 	for _, format := range exportFormats {
-		var b bytes.Buffer
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
-		cmd := exec.CommandContext(ctx, "eaves", "export", "--format", format, "--with-secrets", "-o", filepath.Join(e.t.TempDir(), "out"))
-		cmd.Env, cmd.Stdout, cmd.Stderr = e.cmd.Env, &b, &b
-		err := cmd.Run()
+		resp, err := e.api.Request(ctx, http.MethodGet, "/export", url.Values{"format": {format}, "secrets": {"true"}}, "", nil)
+		var out []byte
+		if err == nil {
+			out, err = io.ReadAll(resp.Body)
+			resp.Body.Close()
+		}
 		cancel()
-		out, _ := os.ReadFile(cmd.Args[len(cmd.Args)-1])
 		if err != nil || len(out) == 0 {
-			e.t.Errorf("eaves export --format %s: %v: %s", format, err, b.String())
+			e.t.Errorf("the export as %s: %d bytes, %v", format, len(out), err)
 		}
 		holdsNoSecret(e.t, "the export as "+format, out)
 	}
@@ -214,6 +218,13 @@ func TestProxyChains(t *testing.T) {
 	}
 	eaves[""].do(http.MethodPost, "/client-certificates", nil, map[string]any{"host": l.address("mtls"), "for": "proxy", "certificateFile": l.clientCertificate, "keyFile": l.clientKey}, nil)
 	l.loop(eaves[""])
+	t.Cleanup(func() { // all at the same time
+		var wg sync.WaitGroup
+		for _, e := range eaves {
+			wg.Go(e.end)
+		}
+		wg.Wait()
+	})
 	runs := l.runs(eaves[""])
 	done := runAll(l, runs, eaves, curl)
 	names := map[string]bool{}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"eaves/cmd/eaves/internal/lab"
@@ -102,9 +103,12 @@ func startChainLab(t *testing.T) *chainLab {
 	open := func(p *hoptest.Proxy, scheme string) parent {
 		return parent{scheme: scheme, host: p.Host, port: p.Port}
 	}
+	var squids []*hoptest.Proxy
 	squid := func(name string, schemes ...string) *hoptest.Proxy {
-		return hoptest.Squid(t, hoptest.SquidOptions{Schemes: schemes, Realm: l.realm, Name: name + ".proxy.test", Hosts: names,
+		p := hoptest.Squid(t, hoptest.SquidOptions{Schemes: schemes, Realm: l.realm, Name: name + ".proxy.test", Hosts: names,
 			More: []string{"acl blocked dstdomain blocked.corp.test", "http_access deny blocked"}})
+		squids = append(squids, p)
+		return p
 	}
 	l.realm = hoptest.NewRealm(t)
 	basic := squid("basic", "basic")
@@ -144,6 +148,13 @@ func startChainLab(t *testing.T) *chainLab {
 	for name, serve := range brokenProxies(strange.TLS()) {
 		l.parents[name] = parent{scheme: "http", host: "127.0.0.1", port: startBroken(t, serve)}
 	}
+	t.Cleanup(func() { // all at the same time: each takes a second
+		var wg sync.WaitGroup
+		for _, p := range squids {
+			wg.Go(p.Stop)
+		}
+		wg.Wait()
+	})
 	return l
 }
 

@@ -23,6 +23,7 @@ import (
 func (l *chainLab) runs(e *chainEaves) []*chainRun {
 	var all []*chainRun
 	for _, s := range situations() {
+		ports := map[bool]int{} // with TLS, and without
 		protocols := s.protocols
 		if protocols == "" {
 			protocols = "http h1 h2 ws wss"
@@ -33,10 +34,15 @@ func (l *chainLab) runs(e *chainEaves) []*chainRun {
 			if net.ParseIP(s.host) != nil {
 				at = s.host
 			}
+			all = append(all, r)
+			if port, ok := ports[r.secure()]; ok {
+				r.port = port
+				continue
+			}
 			if r.port = l.origin.listen(at, r.secure()); s.closed {
 				r.port = l.deadPort()
 			}
-			all = append(all, r)
+			ports[r.secure()] = r.port
 			if s.on == "" {
 				e.add(map[string]any{"host": net.JoinHostPort(r.hostname(), strconv.Itoa(r.port)), "via": l.way(s.via...), "user": s.user, "password": s.password, "schemes": s.schemes})
 			}
