@@ -68,7 +68,7 @@ export class FakeSettings {
     if (what === 'requests' || id === 'replay') json({ id: 1 }, 202)
     else if (what === 'certificates') this.inventory ? json({ certificates: this.inventory }) : wrong(404, 'there is no such resource')
     else if (what === 'explain') json(explanation(new URL(q.url!, 'http://fake').searchParams.get('url') ?? ''))
-    else if (what === 'doctor') await this.doctor(a)
+    else if (what === 'doctor' || id === 'test') await this.doctor(a)
     else if (what === 'routes' && id === 'default') {
       if (this.routes.default!.locked) wrong(409, 'the flag --upstream-proxy decides this', 'upstreamProxy')
       else {

@@ -176,6 +176,15 @@ export interface Trial {
   verify?: boolean | null
 }
 
+/** A way that is tried before it is kept. */
+export interface WayTrial {
+  url: string
+  /** In order; each may name a user and password. */
+  via: string[]
+  /** Hosts that it is not for. */
+  bypass?: string
+}
+
 type Path = '/client-certificates' | '/trust' | '/tls-policies' | '/routes'
 
 export async function clientCertificates(signal?: AbortSignal): Promise<ClientCertificateEntry[]> {
@@ -233,8 +242,17 @@ export function explain(trial: Trial, signal: AbortSignal): Promise<Explanation>
 }
 
 /** test tries an address out and tells each stage as it ends. */
-export async function test(trial: Trial, told: (s: Stage) => void, signal: AbortSignal): Promise<void> {
-  const answer = await send('/doctor', { ...body('POST', trial), signal })
+export function test(trial: Trial, told: (s: Stage) => void, signal: AbortSignal): Promise<void> {
+  return examine('/doctor', trial, told, signal)
+}
+
+/** testWay does so by a way that is not kept. */
+export function testWay(trial: WayTrial, told: (s: Stage) => void, signal: AbortSignal): Promise<void> {
+  return examine('/routes/test', trial, told, signal)
+}
+
+async function examine(path: string, trial: Trial | WayTrial, told: (s: Stage) => void, signal: AbortSignal): Promise<void> {
+  const answer = await send(path, { ...body('POST', trial), signal })
   const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''
   try {

@@ -1,6 +1,6 @@
 // The commands that do what a form does.
 
-import type { ClientCertificateInput, PolicyInput, RouteInput, Trial, TrustInput } from '../api/settings.ts'
+import type { ClientCertificateInput, PolicyInput, RouteInput, Trial, TrustInput, WayTrial } from '../api/settings.ts'
 import { quote } from './curl.ts'
 
 function line(...words: (string | undefined)[]): string {
@@ -34,6 +34,11 @@ export function routeCommand(r: RouteInput): string {
 
 export function defaultRouteCommand(via: readonly string[], bypass: string): string {
   return line('route default', ...via.map((v) => flag('via', v)), `--bypass ${quote(bypass.trim())}`)
+}
+
+/** wayTrialCommand tries a way that is not kept. */
+export function wayTrialCommand(t: WayTrial): string {
+  return line('route test', quote(t.url.trim() || 'URL'), ...t.via.map((v) => flag('via', v)), flag('bypass', t.bypass))
 }
 
 /** trialCommand asks what a trial asks: explain or doctor. */

@@ -1,8 +1,9 @@
 // What happened, in words.
 
 import type { Exchange, Summary } from '../api/types.ts'
+import { brief } from './cause.ts'
 import { duration, size, typeName } from './format.ts'
-import { hostname, parts } from './url.ts'
+import { parts } from './url.ts'
 import { visible } from './visible.ts'
 
 /** The classes of outcome a row can have; each has a sign of its own beside its colour. */
@@ -26,14 +27,15 @@ const stages: Record<string, string> = {
   tls: 'in the TLS handshake', http: 'while speaking HTTP', timeout: 'by time-out',
 }
 
-/** cause is a failure in a few words, for a row: what the row says already, its host, is left out. */
+/** cause is a failure in a few words, for a row. */
 export function cause(x: Summary): string {
   if (!x.error) return x.state === 'failed' ? 'failed' : ''
-  const message = x.error.message || (stages[x.error.stage] ?? x.error.stage)
-  const host = hostname(x.request.url)
-  const at = host === '' ? -1 : message.indexOf(host)
-  const named = at < 0 ? null : /^(:\d+)?( \([^)]*\))?: (?=.)/.exec(message.slice(at + host.length))
-  return named ? message.slice(at + host.length + named[0].length) : message
+  return x.error.message ? brief(x) : (stages[x.error.stage] ?? x.error.stage)
+}
+
+/** madeHere says whether the answer is eaves' own, also where it passes on what a proxy said. */
+export function madeHere(x: Exchange): boolean {
+  return x.answeredBy === 'eaves' || (x.response?.headers ?? []).some((f) => /^proxy-status$/i.test(f.name) && f.value.startsWith('eaves;'))
 }
 
 /** status is what stands in the status column. */
@@ -71,7 +73,7 @@ export function story(x: Exchange, now: number): string {
   const r = x.response
   if (x.kind === 'tunnel') return tunnel(x, where, took)
   if (x.state === 'failed') {
-    const own = r && x.answeredBy === 'eaves'
+    const own = r && madeHere(x)
     const got = r && !own && r.status > 0 ? `, after ${r.status} had been answered` : ''
     const told = own ? ` The client was told ${r.status} by eaves.` : ''
     return `${x.request.method} to ${where} failed ${x.error ? `${stages[x.error.stage] ?? x.error.stage} ` : ''}after ${took}${got}.${told}`

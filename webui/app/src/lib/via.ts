@@ -45,6 +45,12 @@ export function proxyProblem(text: string): string {
   return ''
 }
 
+/** withCredentials puts a user and password into each proxy's address that has none of its own. */
+export function withCredentials(via: readonly string[], user: string, password: string): string[] {
+  if (user === '' || password === '') return [...via]
+  return via.map((v) => v.replace(/^([a-z0-9.-]+:\/\/)(?!.*@)(?=.)/i, (scheme) => `${scheme}${encodeURIComponent(user)}:${encodeURIComponent(password)}@`))
+}
+
 export function wayProblem(w: Way): string {
   if (w.kind === 'pac') {
     return w.pac.trim() === '' ? 'Name the PAC file: an http(s) or file address, or a path.' : ''

@@ -3,6 +3,7 @@
 import type { ClientCertificate, Exchange, Hop, TLSReceipt } from '../api/types.ts'
 import { receiptLine, shown, type Shown } from './certificate.ts'
 import { duration } from './format.ts'
+import { madeHere } from './story.ts'
 import { parts } from './url.ts'
 
 export interface Station {
@@ -44,8 +45,8 @@ export function draw(x: Exchange): Drawn | undefined {
     })
   }
   stations.push({
-    role: 'eaves', title: 'eaves', address: '', facts: live ? [] : [x.source === 'compose' ? 'composed here' : 'sent again'],
-    state: x.answeredBy === 'eaves' && x.response ? 'answered' : 'passed',
+    role: 'eaves', title: 'eaves', address: '', facts: live ? (x.error && x.response && madeHere(x) ? [`answered ${x.response.status}`] : []) : [x.source === 'compose' ? 'composed here' : 'sent again'],
+    state: x.answeredBy === 'eaves' && x.response && !x.error ? 'answered' : 'passed',
   })
   const proxies = hops.filter((h) => h.kind !== 'origin')
   const last = hops[hops.length - 1]
@@ -59,7 +60,8 @@ export function draw(x: Exchange): Drawn | undefined {
     const state: Station['state'] = dead ? 'unreached' : here ? 'failed' : at === refused || (role === 'origin' && x.answeredBy === 'origin' && x.response) ? 'answered' : 'passed'
     legs.push(leg(h, t, ssl, dead, here && !t && !((h?.connect ?? -1) >= 0 && (h?.status ?? 0) > 0)))
     const facts: string[] = []
-    if (role === 'proxy' && h?.status) facts.push(`CONNECT ${h.status}`)
+    if (role === 'proxy' && h?.status && asksConnect(x, h)) facts.push(`CONNECT ${h.status}`)
+    else if (role === 'proxy' && here && h?.status) facts.push(`answered ${h.status}`)
     if (role === 'proxy' && h?.authentication && h.authentication !== 'none') facts.push(`${h.authentication} authentication`)
     if (here) facts.push('here it ended')
     if (state === 'answered') facts.push(x.response ? `answered ${x.response.status}` : 'answered')
@@ -70,6 +72,13 @@ export function draw(x: Exchange): Drawn | undefined {
   proxies.forEach((h, i) => go(h, 'proxy', i, h.tls, -1))
   go(origin, 'origin', proxies.length, x.tls ?? origin?.tls, x.timings.ssl)
   return { stations, legs }
+}
+
+/** asksConnect says whether a hop was asked for a tunnel: the last proxy is asked for an http URL itself. */
+export function asksConnect(x: Exchange, h: Hop): boolean {
+  if (!/^https?$/.test(h.kind)) return false
+  const proxies = (x.route?.hops ?? []).filter((o) => o.kind !== 'origin')
+  return !/^http:/.test(x.request.url) || h !== proxies[proxies.length - 1]
 }
 
 /** answering is the proxy that gave the answer: the one that refused, else the last. */
@@ -106,7 +115,6 @@ function leg(h: Hop | undefined, t: TLSReceipt | undefined, ssl: number, idle: b
   if (t && ssl > 0) facts.push(`handshake ${duration(ssl)}`)
   if (t?.resumed) facts.push('session resumed')
   if (t && !t.verified) facts.push('not verified')
-  if (h?.error) facts.push(h.error)
   const c = t?.clientCertificate
   return { facts, state: bad ? 'bad' : t && !t.verified ? 'unsure' : 'good', ...(c ? { certificate: { state: shown(c), text: receiptLine(c) } } : {}) }
 }

@@ -33,9 +33,19 @@ export interface Form {
 
 /** An address that is tried out, hop by hop. */
 export interface Try extends Trial {
-  /** The way is given, and not to be chosen. */
-  fixed?: boolean
+  /** A way that is not kept yet is tried as it is: nothing about it is to be chosen. */
+  way?: NewWay
   title: string
+}
+
+/** A way that is being set, and who the proxies on it are to be told that we are. */
+export interface NewWay {
+  via: string[]
+  bypass?: string
+  user?: string
+  password?: string
+  /** What a trial of it cannot show. */
+  note?: string
 }
 
 /** How long a deletion can be taken back. */
@@ -285,25 +295,35 @@ export class Console {
 
   /** sendAgain sends an exchange's request with what is to be different. It throws what the server says against it. */
   async sendAgain(x: Summary, overrides: Overrides): Promise<void> {
+    const show = this.shower()
     const created = await api.replay(x.id, overrides)
     this.resending.value = undefined
-    this.show(created)
-    this.say(`Sent again as #${created}.`, { label: `Back to #${x.id}`, run: () => this.select(x.id) })
+    show(created, 'Sent again', x.id)
   }
 
   async replay(id = this.selected.value): Promise<void> {
     if (id === undefined) return
     await this.attempt('Sending again failed', async () => {
-      const created = await api.replay(id, {})
-      this.show(created)
-      this.say(`Sent again as #${created}.`, { label: `Back to #${id}`, run: () => this.select(id) })
+      const show = this.shower()
+      show(await api.replay(id, {}), 'Sent again', id)
     })
   }
 
-  /** show selects an exchange that was made just now. */
-  private show(id: number): void {
-    this.page.value = 'traffic'
-    this.select(id)
+  /** shower shows the exchange that is being made, unless its answer finds the reader on another page than it was asked from. */
+  private shower(): (id: number, said: string, of?: number) => void {
+    const asked = this.page.peek()
+    return (id, said, of) => {
+      const open = () => {
+        this.page.value = 'traffic'
+        this.select(id)
+      }
+      if (this.page.peek() !== asked) {
+        this.say(`${said} as #${id}.`, { label: 'Show', run: open })
+        return
+      }
+      open()
+      this.say(`${said} as #${id}.`, of === undefined ? undefined : { label: `Back to #${of}`, run: () => this.select(of) })
+    }
   }
 
   edit(): void {
@@ -315,11 +335,10 @@ export class Console {
 
   /** submit sends a draft. It throws what the server says against it. */
   async submit(draft: Draft, overrides: Overrides): Promise<void> {
+    const show = this.shower()
     const id = draft.of ? await api.replay(draft.of.id, overrides) : await api.compose(overrides)
     this.draft.value = undefined
-    this.show(id)
-    const of = draft.of
-    this.say(`Sent as #${id}.`, of && { label: `Back to #${of.id}`, run: () => this.select(of.id) })
+    show(id, 'Sent', draft.of?.id)
   }
 
   async copyCurl(): Promise<void> {

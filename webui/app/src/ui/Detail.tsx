@@ -109,6 +109,7 @@ function Tabs({ x }: { x: Exchange }) {
     app.setTab(next)
     list.current?.querySelector<HTMLElement>(`#tab-${next}`)?.focus()
   }
+  useEffect(() => { list.current?.querySelector('[aria-selected=true]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }) }, [tab])
   return (
     <>
       <div class="tabs" role="tablist" aria-label="About this exchange" ref={list} onKeyDown={move}>

@@ -10,6 +10,7 @@ import { asked } from '../lib/way.ts'
 import { Pairs } from './bodies.tsx'
 import { useConsole } from './context.ts'
 import { Key, Plus, Pulse } from './icons.tsx'
+import { ErrorText } from './ErrorText.tsx'
 import { Text } from './Text.tsx'
 import { Way } from './Way.tsx'
 
@@ -51,7 +52,7 @@ function Failure({ x }: { x: Exchange }) {
   const e = x.error!
   return (
     <div class="failure" role="note">
-      <p class="what"><Text text={e.message} lineBreaks={false} /></p>
+      <p class="what"><ErrorText text={e.message} /></p>
       {e.hint && <p class="hint"><Text text={e.hint} lineBreaks={false} /></p>}
       {passingHelps(x) && (
         <p><button type="button" class="button" onClick={() => void app.passThrough(x.request.url)}>Pass {visible(hostname(x.request.url))} through</button></p>

@@ -2,16 +2,17 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import * as settings from '../api/settings.ts'
-import type { Explanation, Stage, Trial as TrialInput } from '../api/settings.ts'
-import { trialCommand } from '../lib/command.ts'
+import type { Explanation, Stage, Trial as TrialInput, WayTrial } from '../api/settings.ts'
+import { trialCommand, wayTrialCommand } from '../lib/command.ts'
 import { duration } from '../lib/format.ts'
-import { viaWords } from '../lib/via.ts'
+import { viaWords, withCredentials } from '../lib/via.ts'
 import { visible } from '../lib/visible.ts'
-import { message, type Try } from '../model/console.ts'
+import { message, type NewWay, type Try } from '../model/console.ts'
 import { useConsole } from './context.ts'
 import { Dialog } from './dialogs.tsx'
 import { Command } from './Empty.tsx'
 import { Caution, Cross, Tick } from './icons.tsx'
+import { ErrorText } from './ErrorText.tsx'
 import { SendAs, sendAsOverrides, sendAsProblem, type As } from './SendAs.tsx'
 import { Field } from './settings/parts.tsx'
 import { Text } from './Text.tsx'
@@ -28,16 +29,9 @@ export function Trial({ what }: { what: Try }) {
   const [problem, setProblem] = useState('')
   const abort = useRef<AbortController | undefined>(undefined)
   useEffect(() => () => abort.current?.abort(), [])
-  const fixed = what.fixed === true
-
-  const trial = (): TrialInput => {
-    const o: TrialInput = { url: url.trim() }
-    if (fixed) {
-      if (what.via !== undefined) o.via = what.via
-      return o
-    }
-    return { ...o, ...sendAsOverrides(as) }
-  }
+  const way = what.way
+  const trial = (): TrialInput => ({ url: url.trim(), ...sendAsOverrides(as) })
+  const wayTrial = (w: NewWay): WayTrial => ({ url: url.trim(), via: w.via, ...(w.bypass ? { bypass: w.bypass } : {}) })
   /** begin drops what an earlier question is still bringing. */
   const begin = (): AbortController | undefined => {
     const wrong = !/^https?:\/\/[^/\s]/i.test(url.trim()) ? 'Give a whole address, such as https://api.example.com/.' : sendAsProblem(as)
@@ -64,7 +58,9 @@ export function Trial({ what }: { what: Try }) {
     if (!mine) return
     setRunning(true)
     try {
-      await settings.test(trial(), (s) => setStages((was) => [...was, s]), mine.signal)
+      const told = (s: Stage) => setStages((was) => [...was, s])
+      if (way) await settings.testWay({ ...wayTrial(way), via: withCredentials(way.via, way.user ?? '', way.password ?? '') }, told, mine.signal)
+      else await settings.test(trial(), told, mine.signal)
     } catch (e) {
       if (!mine.signal.aborted) setProblem(message(e))
     } finally {
@@ -79,34 +75,45 @@ export function Trial({ what }: { what: Try }) {
     <Dialog title={what.title} onClose={() => (app.trying.value = undefined)} class="settings-form trial">
       <form onSubmit={(e) => { e.preventDefault(); void run() }} noValidate>
         <div class="line-one">
-          <Field label="Address" grow wrong={problem || undefined} note={fixed ? 'eaves really connects, and sends one GET.' : 'Explain connects to nobody; Test really connects, and sends one GET.'}>
+          <Field label="Address" grow wrong={problem || undefined} note={way ? 'eaves really connects, and sends one GET.' : 'Explain connects to nobody; Test really connects, and sends one GET.'}>
             {(a) => <input type="text" {...a} value={url} autofocus inputMode="url" spellcheck={false} autocapitalize="off" autocomplete="off" onInput={(e) => { setURL(e.currentTarget.value); setProblem('') }} />}
           </Field>
-          {!fixed && <button type="button" class="button beside" onClick={() => void explain()}>Explain</button>}
+          {!way && <button type="button" class="button beside" onClick={() => void explain()}>Explain</button>}
           <button type="submit" class="button primary beside">{running ? 'Start again' : 'Test'}</button>
         </div>
-        {fixed ? <p class="dim">Through: {visible(viaWords(what.via?.split(',')))}</p> : <SendAs as={as} onChange={setAs} legend="Connect" />}
+        {way ? <Through way={way} /> : <SendAs as={as} onChange={setAs} legend="Connect" />}
         {explained && <Explained e={explained} />}
         {(stages.length > 0 || running) && (
           <ol class="stages" aria-label="Stages" aria-live="polite" aria-busy={running}>
-            {stages.filter((s) => s !== result).map((s, i) => <StageRow key={i} s={s} />)}
+            {stages.filter((s) => s !== result).map((s, i) => <StageRow key={i} s={s} end={result} />)}
             {running && <li class="info"><span class="stage-sign"><span class="pulse-dot" aria-hidden="true" /></span><span class="stage-title dim">under way …</span></li>}
           </ol>
         )}
         {result && (
           <div class={`failure ${result.status === 'failed' ? '' : result.status === 'warning' ? 'mild' : 'fine'}`} role="note">
-            <p class="what">{result.status === 'failed' ? <Cross /> : result.status === 'warning' ? <Caution /> : <Tick />} <Text text={result.message || result.title} lineBreaks={false} /></p>
+            <p class="what">{result.status === 'failed' ? <Cross /> : result.status === 'warning' ? <Caution /> : <Tick />} <ErrorText text={result.message || result.title} /></p>
             {result.hint && <p class="hint"><Text text={result.hint} lineBreaks={false} /></p>}
           </div>
         )}
         <div ref={end} />
-        <Command text={trialCommand(trial(), explained ? 'explain' : 'doctor')} />
+        <Command text={way ? wayTrialCommand(wayTrial(way)) : trialCommand(trial(), explained ? 'explain' : 'doctor')} />
         <footer>
           <span class="grow" />
           <button type="button" class="button" onClick={() => (app.trying.value = undefined)}>Close</button>
         </footer>
       </form>
     </Dialog>
+  )
+}
+
+/** Through says what way is tried. */
+function Through({ way }: { way: NewWay }) {
+  return (
+    <div class="dim wrap">
+      <p>Through: {visible(viaWords(way.via))}{way.user && way.password ? <> as {visible(way.user)}, with the password typed in</> : null}</p>
+      {way.bypass && <p>Not for: {visible(way.bypass)}</p>}
+      {way.note && <p>{way.note}</p>}
+    </div>
   )
 }
 
@@ -138,16 +145,19 @@ function Explained({ e }: { e: Explanation }) {
   )
 }
 
-function StageRow({ s }: { s: Stage }) {
+/** StageRow tells a stage. What the end says again is not said twice. */
+function StageRow({ s, end }: { s: Stage; end: Stage | undefined }) {
+  const message = s.message === end?.message ? '' : s.message
+  const hint = s.hint === end?.hint ? '' : s.hint
   return (
     <li class={s.status}>
       <span class="stage-sign">{s.status === 'failed' ? <Cross /> : s.status === 'warning' ? <Caution /> : s.status === 'ok' ? <Tick /> : <span aria-hidden="true">·</span>}<span class="offscreen">{statusNames[s.status] ?? s.status}</span></span>
       <span class="stage-title">{visible(s.title)}</span>
       <span class="stage-time dim">{s.time > 0 ? duration(s.time) : ''}</span>
       <div class="stage-body">
-        {s.message && <p class={s.status === 'failed' ? 'bad' : ''}><Text text={s.message} lineBreaks={false} /></p>}
+        {message && <p class={s.status === 'failed' ? 'bad' : ''}><Text text={message} lineBreaks={false} /></p>}
         {s.facts && s.facts.length > 0 && <dl>{s.facts.map((f, i) => <div key={i}><dt>{visible(f.name)}</dt><dd><Text text={f.value} /></dd></div>)}</dl>}
-        {s.hint && <p class="dim"><Text text={s.hint} lineBreaks={false} /></p>}
+        {hint && <p class="dim"><Text text={hint} lineBreaks={false} /></p>}
       </div>
     </li>
   )

@@ -6,10 +6,10 @@ import { shownWords } from '../lib/certificate.ts'
 import { duration } from '../lib/format.ts'
 import { patternFor } from '../lib/pattern.ts'
 import { visible } from '../lib/visible.ts'
-import { draw, sourceWords, type Leg } from '../lib/way.ts'
+import { asksConnect, draw, sourceWords, type Leg } from '../lib/way.ts'
 import { useConsole } from './context.ts'
-import { Cross, Key, Pulse, Tick } from './icons.tsx'
-import { Text } from './Text.tsx'
+import { Caution, Cross, Key, Pulse, Tick } from './icons.tsx'
+import { HostText, Text } from './Text.tsx'
 
 export function Way({ x }: { x: Exchange }) {
   const d = draw(x)
@@ -20,8 +20,8 @@ export function Way({ x }: { x: Exchange }) {
         <Fragment key={i}>
           {i > 0 && <LegItem leg={d.legs[i - 1]!} />}
           <li class={`station ${s.role} ${s.state}`}>
-            <span class="station-title">{s.state === 'failed' ? <Cross /> : s.state === 'answered' ? <Tick /> : null}{s.title}</span>
-            {s.address !== '' && <span class="station-address" title={visible(s.address)}><Text text={s.address} /></span>}
+            <span class="station-title">{s.state === 'failed' ? <Cross /> : s.state !== 'answered' ? null : s.role === 'proxy' ? <Caution /> : <Tick />}{s.title}</span>
+            {s.address !== '' && <span class="station-address" title={visible(s.address)}><HostText text={s.address} /></span>}
             {s.facts.map((f) => <span key={f} class="station-fact"><Text text={f} /></span>)}
           </li>
         </Fragment>
@@ -81,7 +81,7 @@ function HopSection({ h, n, x }: { h: Hop; n: number; x: Exchange }) {
   if (h.dns >= 0 && !h.reused) rows.push(['Name lookup', duration(h.dns)])
   if (h.connect >= 0 && !h.reused) rows.push(['Connecting', duration(h.connect)])
   if ((h.time ?? 0) > 0) rows.push(['In all', duration(h.time)])
-  if (h.status) rows.push(['CONNECT answered', <span class={h.status >= 300 ? 'bad-text' : ''}>{h.status}{h.statusText ? ' ' + visible(h.statusText) : ''}{h.status === 407 ? ', it wants authentication' : ''}</span>])
+  if (h.status) rows.push([asksConnect(x, h) ? 'CONNECT answered' : 'Answered', <span class={h.status >= 300 ? 'bad-text' : ''}>{h.status}{h.statusText ? ' ' + visible(h.statusText) : ''}{h.status === 407 ? ', it wants authentication' : ''}</span>])
   if (h.authentication) rows.push(['Authentication', h.authentication])
   const t = h.kind === 'origin' ? undefined : h.tls
   if (t) rows.push(['TLS', `${t.version}${t.verified ? ', verified' : ', not verified'}`])
@@ -93,9 +93,9 @@ function HopSection({ h, n, x }: { h: Hop; n: number; x: Exchange }) {
       <dl class="facts">{rows.map(([k, v]) => <div key={k}><dt>{k}</dt><dd class="wrap">{v}</dd></div>)}</dl>
       {h.responseHeaders && h.responseHeaders.length > 0 && (
         <details>
-          <summary>Header fields of its answer to CONNECT</summary>
+          <summary>Header fields of its answer{asksConnect(x, h) ? ' to CONNECT' : ''}</summary>
           <table class="pairs fields">
-            <caption class="offscreen">Answer to CONNECT</caption>
+            <caption class="offscreen">The proxy’s answer</caption>
             <tbody>{h.responseHeaders.map((f, i) => <tr key={i}><th scope="row"><Text text={f.name} /></th><td><Text text={f.value} /></td></tr>)}</tbody>
           </table>
         </details>

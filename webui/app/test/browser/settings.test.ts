@@ -272,7 +272,9 @@ describe('the settings', () => {
     await dialog().getByText('Through: http://proxy.corp.test:3128 → socks5://gateway.corp.test:1080').waitFor()
     await dialog().getByRole('button', { name: 'Test', exact: true }).click()
     await dialog().getByText('does not accept certificates of').waitFor()
-    assert.deepEqual(s.sent.at(-1), { method: 'POST', path: '/doctor', body: { url: 'https://www.corp.test/', via: 'http://proxy.corp.test:3128,socks5://gateway.corp.test:1080' } })
+    assert.deepEqual(s.sent.at(-1), { method: 'POST', path: '/routes/test', body: { url: 'https://www.corp.test/', via: ['http://CORP%5Calice:sesame@proxy.corp.test:3128', 'socks5://CORP%5Calice:sesame@gateway.corp.test:1080'] } })
+    assert.doesNotMatch(await page.content(), /sesame/)
+    assert.equal(await dialog().locator('.command code').innerText(), 'eaves route test https://www.corp.test/ --via http://proxy.corp.test:3128 --via socks5://gateway.corp.test:1080')
     await page.keyboard.press('Escape')
     await dialog().getByRole('button', { name: 'Add route' }).click()
     await page.getByText('password from vault:route-1').waitFor()
@@ -304,7 +306,7 @@ describe('the settings', () => {
     await dialog().getByLabel('Address').fill('https://a.test/')
     await dialog().getByRole('button', { name: 'Test', exact: true }).click()
     await dialog().getByText('does not accept certificates of').waitFor()
-    assert.deepEqual(s.sent.at(-1), { method: 'POST', path: '/doctor', body: { url: 'https://a.test/', via: 'system' } })
+    assert.deepEqual(s.sent.at(-1), { method: 'POST', path: '/routes/test', body: { url: 'https://a.test/', via: ['system'], bypass: '<local>, .corp.test' } })
     await page.keyboard.press('Escape')
     await page.getByRole('dialog').waitFor({ state: 'detached' })
     await page.getByRole('button', { name: 'Save' }).click()
@@ -421,6 +423,26 @@ describe('receipts', () => {
     await dialog.getByRole('button', { name: 'Replay' }).click()
     await dialog.waitFor({ state: 'detached' })
     assert.deepEqual(fake.settings.sent.at(-1), { method: 'POST', path: `/exchanges/${x.rejected.id}/replay`, body: { certificate: '1', via: 'http://proxy.test:1,socks5://b:2', verify: false } })
+  })
+
+  test('an answer that comes late leaves the page that one has gone to meanwhile', async () => {
+    await page.locator(`#row-${x.plain.id}`).click()
+    let answer: (() => void) | undefined
+    const held = new Promise<void>((done) => (answer = done))
+    await page.route('**/replay', async (r) => {
+      await held
+      await r.continue()
+    })
+    await page.keyboard.press('r')
+    await page.keyboard.press('s')
+    await page.getByRole('heading', { name: 'Client certificates' }).waitFor()
+    answer!()
+    const toast = page.locator('.toasts').getByText('Sent again as #1.')
+    await toast.waitFor()
+    await page.getByRole('heading', { name: 'Client certificates' }).waitFor()
+    await page.locator('.toasts').getByRole('button', { name: 'Show' }).click()
+    await page.locator('#row-1.selected').waitFor()
+    await page.unroute('**/replay')
   })
 
   test('a new request is sent as somebody, too; by the rules unless one says otherwise', async () => {

@@ -130,6 +130,17 @@ test('what happened, in words', () => {
   assert.equal(outcome(failed), 'failed')
   assert.equal(cause(failed), 'no such host')
   assert.equal(cause({ ...failed, error: { stage: 'connect', message: 'connecting to h.test:443 (192.0.2.1): refused' } }), 'refused')
+  const told = (stage: string, message: string, url = 'https://h.test/a') => cause({ ...failed, request: { ...failed.request, url }, error: { stage, message } })
+  assert.equal(told('tls', 'TLS with h.test:443 (through http proxy 127.0.0.1:3128): the certificate is issued for x'), 'the certificate is issued for x')
+  assert.equal(told('tls', 'TLS with h.test:443 (::1): the server asked for a client certificate and does not accept "ex pired" (rule *.test:443): it expired on 2026-11-28; it ended the connection'), 'certificate rejected: it expired on 2026-11-28; it ended the connection')
+  assert.equal(told('tls', 'TLS with h.test:443 (::1): the server asked for a client certificate, and none is configured for h.test:443; it refused'), 'client certificate wanted, none configured; it refused')
+  assert.equal(told('proxy', 'http proxy 127.0.0.1:3128: it wants authentication (basic), and nothing pleased it'), 'proxy wants authentication (basic), and nothing pleased it')
+  assert.equal(told('proxy', 'http proxy h.test:3128: it wants authentication'), 'proxy wants authentication')
+  assert.equal(told('proxy', 'http proxy [::1]:3128: it refused a connection to h.test:443: 403 Forbidden'), 'proxy refused: 403 Forbidden')
+  assert.equal(told('proxy', 'proxy 1 of 2, https proxy gw.test:3128 cannot be reached: gw.test: name not found'), 'proxy 1 of 2 cannot be reached: name not found')
+  assert.equal(told('timeout', 'socks5 proxy gw.test:1080: no answer within 5s while greeting'), 'proxy: no answer within 5s while greeting')
+  // The row says itself that a proxy answered.
+  assert.equal(cause({ ...failed, answeredBy: 'proxy', error: { stage: 'proxy', message: 'http proxy 127.0.0.1:3128: it wants authentication (basic)' } }), 'wants authentication (basic)')
   const distrust = 'the client does not trust the certificate for h.test (tls: unknown authority)'
   assert.equal(cause({ ...failed, error: { stage: 'client', message: distrust } }), distrust)
   assert.equal(story(failed, 0), 'GET to h.test failed while looking up the name after 6 ms.')

@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { ClientCertificate, Exchange } from '../../src/api/types.ts'
 import { commonName, expiry, receiptLine, shown } from '../../src/lib/certificate.ts'
-import { certificateCommand, defaultRouteCommand, trialCommand, policyCommand, routeCommand, trustCommand } from '../../src/lib/command.ts'
+import { certificateCommand, defaultRouteCommand, trialCommand, policyCommand, routeCommand, trustCommand, wayTrialCommand } from '../../src/lib/command.ts'
 import { exampleURL, meaning, patternFor, patternProblem } from '../../src/lib/pattern.ts'
 import { policyProblems, policyWords, words } from '../../src/lib/policy.ts'
 import { sort, whatIs } from '../../src/lib/upload.ts'
-import { proxyProblem, readVia, viaWords, wayProblem, writeVia } from '../../src/lib/via.ts'
+import { proxyProblem, readVia, viaWords, wayProblem, withCredentials, writeVia } from '../../src/lib/via.ts'
 import { draw } from '../../src/lib/way.ts'
 import { format, parse } from '../../src/model/location.ts'
 import { moved } from '../../src/ui/settings/WayEditor.tsx'
@@ -93,6 +93,8 @@ test('ways are read and written as the API has them', () => {
   assert.match(proxyProblem('http://u:secret@a'), /password/)
   assert.equal(wayProblem({ kind: 'proxies', pac: '', proxies: [''] }), 'Add a proxy.')
   assert.notEqual(wayProblem({ kind: 'pac', pac: ' ', proxies: [] }), '')
+  assert.deepEqual(withCredentials(['http://a:1', 'socks5://bob@b:2', 'pac+http://wpad/x.dat', 'direct'], 'CORP\\alice', 'p@ss/w:rd'), ['http://CORP%5Calice:p%40ss%2Fw%3Ard@a:1', 'socks5://bob@b:2', 'pac+http://wpad/x.dat', 'direct'])
+  assert.deepEqual(withCredentials(['http://a:1'], '', 'x'), ['http://a:1'])
   assert.equal(viaWords(['http://a:1', 'socks5://b:2']), 'http://a:1 → socks5://b:2')
   assert.deepEqual(moved([1, 2, 3], 0, 2), [2, 3, 1])
   assert.deepEqual(moved([1, 2, 3], 2, 0), [3, 1, 2])
@@ -122,6 +124,7 @@ test('forms show the command that does the same', () => {
   assert.equal(certificateCommand({ host: 'a', pfxFile: '/a.p12', passphrase: 'env:A' }), 'eaves cert add a --pfx /a.p12 --passphrase env:A')
   assert.equal(defaultRouteCommand(['direct'], ''), "eaves route default --via direct --bypass ''")
   assert.equal(defaultRouteCommand(['system'], '<local>, .a'), "eaves route default --via system --bypass '<local>, .a'")
+  assert.equal(wayTrialCommand({ url: 'https://a/', via: ['http://p:1', 'socks5://q:2'], bypass: '<local>' }), "eaves route test https://a/ --via http://p:1 --via socks5://q:2 --bypass '<local>'")
   assert.equal(trialCommand({ url: '' }, 'explain'), 'eaves explain URL')
   assert.equal(routeCommand({ host: 'a', via: ['http://p:1', 'socks5://q:2'], user: 'CORP\\alice', secret: 'hunter2' }), "eaves route add a --via http://p:1 --via socks5://q:2 --user 'CORP\\alice'")
   assert.equal(trialCommand({ url: 'https://a/', certificate: '3', via: 'http://p:1,http://q:2', verify: false }), 'eaves doctor https://a/ --cert 3 --via http://p:1,http://q:2 --verify off')
@@ -188,7 +191,7 @@ describe('the way', () => {
   const tls = { version: 'TLS 1.3', cipherSuite: 'x', alpn: 'h2', serverName: 'a', resumed: false, verified: true, verifyError: '', peerCertificates: [] }
   const hop = { kind: 'http', address: 'proxy.test:3128', dns: 1, connect: 2, status: 200, authentication: 'basic' }
   const origin = { kind: 'origin', address: 'a.test:443', dns: -1, connect: 3 }
-  const make = (over: Partial<Exchange>): Exchange => exchange(1, 1, { url: 'https://a.test/', ...over })
+  const make = (over: Partial<Exchange> & { url?: string; status?: number }): Exchange => exchange(1, 1, { url: 'https://a.test/', ...over })
   const titles = (x: Exchange) => draw(x)!.stations.map((s) => `${s.title} ${s.state}`)
 
   test('is client, eaves, hops, origin, with what is on each leg', () => {
@@ -210,6 +213,10 @@ describe('the way', () => {
     const x = make({ answeredBy: 'proxy', route: { source: 'custom', hops: [{ ...hop, status: 407 }, origin] } })
     assert.deepEqual(titles(x), ['client passed', 'eaves passed', 'HTTP proxy answered', 'origin unreached'])
     assert.equal(draw(x)!.legs[2]!.state, 'idle')
+    assert.deepEqual(draw(x)!.stations[2]!.facts, ['CONNECT 407', 'basic authentication', 'answered 200'])
+    const plain = make({ url: 'http://a.test/', status: 403, answeredBy: 'proxy', route: { source: 'custom', hops: [hop, { ...hop, address: 'second.test:3128', status: 403 }, origin] } })
+    assert.deepEqual(draw(plain)!.stations.slice(2, 4).map((s) => s.facts[0]), ['CONNECT 200', 'basic authentication'])
+    assert.deepEqual(draw(plain)!.stations[3]!.facts, ['basic authentication', 'answered 403'])
   })
 
   test('ends at the hop that failed, also where the receipt knows no further', () => {
@@ -217,7 +224,8 @@ describe('the way', () => {
     const dead = { ...hop, connect: -1, status: 0, authentication: '' }
     assert.deepEqual(titles(make({ state: 'failed', response: undefined, answeredBy: 'eaves', error, route: { source: 'custom', hops: [dead] } })), ['client passed', 'eaves passed', 'HTTP proxy failed', 'origin unreached'])
     const x = make({ state: 'failed', error: { stage: 'connect', message: 'refused' }, answeredBy: 'eaves', route: { source: 'direct', hops: [{ ...origin, connect: -1 }] } })
-    assert.deepEqual(titles(x), ['client passed', 'eaves answered', 'origin failed'])
+    assert.deepEqual(titles(x), ['client passed', 'eaves passed', 'origin failed'])
+    assert.deepEqual(draw(x)!.stations[1]!.facts, ['answered 200'])
     assert.equal(draw(x)!.legs[1]!.state, 'bad')
   })
 

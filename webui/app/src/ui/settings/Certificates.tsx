@@ -5,7 +5,7 @@ import { exampleURL } from '../../lib/pattern.ts'
 import { visible } from '../../lib/visible.ts'
 import { useConsole } from '../context.ts'
 import { Edit, Plus, Pulse, Trash } from '../icons.tsx'
-import { Text } from '../Text.tsx'
+import { HostText, Text } from '../Text.tsx'
 import { Drop, Expires, Intro, Reading, Switch, Used, useRead, Warnings } from './parts.tsx'
 
 export const certificateFiles = '.p12,.pfx,.pem,.crt,.cer,.key,.der'
@@ -54,7 +54,7 @@ function Entry({ c }: { c: ClientCertificateEntry }) {
     <tr class={c.enabled ? '' : 'off'}>
       <td class="c-on"><Switch on={c.enabled} name={`Use ${label}`} onChange={() => void app.change('Switching failed', () => settings.change('/client-certificates', c.id, { enabled: !c.enabled }))} /></td>
       <th scope="row" class="c-pattern">
-        <code><Text text={c.host} /></code>
+        <code><HostText text={c.host} /></code>
         {c.for === 'proxy' && <span class="tag" title="shown to parent proxies, never to origins">for proxies</span>}
       </th>
       <td class="c-main">
@@ -70,7 +70,7 @@ function Entry({ c }: { c: ClientCertificateEntry }) {
       <td class="c-expires">{c.certificate ? <Expires c={c.certificate} /> : <span class="dim">–</span>}</td>
       <td class="c-used">
         <Used use={c.lastAccepted} /><Used use={c.lastRejected} rejected />
-        {!c.lastAccepted && !c.lastRejected && <span class="dim">never</span>}
+        {!c.lastAccepted && !c.lastRejected && <span class="dim">never used</span>}
       </td>
       <td class="c-actions">
         <button type="button" class="tool" aria-label={`Test ${label}`} title="Connect with it and see each stage" onClick={() => app.try({ url: exampleURL(c.host), ...(c.for === 'proxy' ? {} : { certificate: String(c.id) }) })}><Pulse /></button>

@@ -4,7 +4,7 @@ import type { InventoryEntry } from '../../api/settings.ts'
 import { commonName, expiry } from '../../lib/certificate.ts'
 import { visible } from '../../lib/visible.ts'
 import { useConsole } from '../context.ts'
-import { Text } from '../Text.tsx'
+import { HostText, Text } from '../Text.tsx'
 import { Expires, Intro, Reading, Used, useRead, Warnings } from './parts.tsx'
 
 const kinds: Record<string, string> = { client: 'client', server: 'server', ca: 'CA', eaves: 'of eaves' }
@@ -18,7 +18,7 @@ export function Inventory() {
   const due = all.filter((c) => expiry(c.notBefore, c.notAfter, Date.now()).level !== 'good').length
   return (
     <>
-      <Intro command="eaves cert list">Every certificate that is configured here or that a server has shown, with what it is used for and when it ends.</Intro>
+      <Intro command="eaves cert inventory">Every certificate that is configured here or that a server has shown, with what it is used for and when it ends.</Intro>
       <Reading list={list} />
       {list.value && all.length === 0 && <p class="empty">No certificate is configured, and no server has shown one yet.</p>}
       {all.length > 0 && (
@@ -31,7 +31,7 @@ export function Inventory() {
             </div>
             <span class="dim">{due === 0 ? 'None expires within 30 days.' : `${due} expired or about to.`}</span>
           </div>
-          <table class="entries">
+          <table class="entries inventory">
             <caption class="offscreen">Certificates</caption>
             <thead><tr><th scope="col">Kind</th><th scope="col">Subject</th><th scope="col">Validity</th><th scope="col">Used</th></tr></thead>
             <tbody>{shown.map((c) => <Row key={`${c.kind} ${c.sha256}`} c={c} />)}</tbody>
@@ -54,9 +54,9 @@ function Row({ c }: { c: InventoryEntry }) {
       </th>
       <td class="c-expires"><Expires c={c} /></td>
       <td class="c-used">
-        {c.usedBy?.map((u) => <p key={u}><Text text={u} /></p>)}
+        {c.usedBy?.map((u) => <p key={u}><Text text={u.slice(0, u.lastIndexOf(' ') + 1)} /><HostText text={u.slice(u.lastIndexOf(' ') + 1)} /></p>)}
         <Used use={c.lastAccepted} /><Used use={c.lastRejected} rejected />
-        {c.seen && !c.lastAccepted && !c.lastRejected && <p class="dim">seen at <Text text={c.seen.host} />{c.seen.exchange ? <> <button type="button" class="link" onClick={() => { app.page.value = 'traffic'; app.select(c.seen!.exchange) }}>#{c.seen.exchange}</button></> : null}</p>}
+        {c.seen && !c.lastAccepted && !c.lastRejected && <p class="dim">seen at <HostText text={c.seen.host} />{c.seen.exchange ? <> <button type="button" class="link" onClick={() => { app.page.value = 'traffic'; app.select(c.seen!.exchange) }}>#{c.seen.exchange}</button></> : null}</p>}
       </td>
     </tr>
   )

@@ -9,7 +9,7 @@ import { useConsole } from '../context.ts'
 import { Dialog } from '../dialogs.tsx'
 import { Command } from '../Empty.tsx'
 import { Caution, Edit, Plus, Trash } from '../icons.tsx'
-import { Text } from '../Text.tsx'
+import { HostText } from '../Text.tsx'
 import { failed, Field, fine, FormProblem, Intro, Reading, Switch, useRead } from './parts.tsx'
 
 /** Policies lists what is done otherwise than usual in TLS, by host. */
@@ -49,7 +49,7 @@ function Entry({ p }: { p: Policy }) {
   return (
     <tr class={p.enabled ? '' : 'off'}>
       <td class="c-on"><Switch on={p.enabled} name={`Use the policy for ${p.host}`} onChange={() => void app.change('Switching failed', () => settings.change('/tls-policies', p.id, { enabled: !p.enabled }))} /></td>
-      <th scope="row" class="c-pattern"><code><Text text={p.host} /></code></th>
+      <th scope="row" class="c-pattern"><code><HostText text={p.host} /></code></th>
       <td class="c-main">
         <p>{said.join(' · ') || 'nothing'}</p>
         {(p.ciphers?.length ?? 0) > 1 && <p class="dim small wrap">{p.ciphers!.join(', ')}</p>}

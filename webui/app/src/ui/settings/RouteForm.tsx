@@ -53,6 +53,16 @@ export function RouteForm({ form }: { form: Form }) {
       setSending(false)
     }
   }
+  const test = () => {
+    setTouched(true)
+    if (wayProblem(way)) return
+    const typedIn = typed && secret !== ''
+    const unused = typedIn ? '' : !typed && reference.trim() !== '' ? 'the reference is read' : was?.passwordSet ? 'the kept password is used' : ''
+    app.try({
+      way: { via: writeVia(way), ...(typedIn ? { user: user.trim(), password: secret } : {}), ...(unused ? { note: `Only once the route is saved ${unused}: until then the proxy is told no password.` } : {}) },
+      url: exampleURL(host), title: 'Test this route before it is saved',
+    })
+  }
   const proxied = way.kind !== 'direct'
   return (
     <Dialog title={was ? 'Route' : 'Add a route'} onClose={close} class="settings-form">
@@ -91,7 +101,7 @@ export function RouteForm({ form }: { form: Form }) {
         {!was && <Command text={routeCommand({ host, via: writeVia(way), user, schemes, ...(typed ? {} : { password: reference }) })} />}
         <FormProblem failed={problem} />
         <footer>
-          <button type="button" class="button" onClick={() => app.try({ fixed: true, url: exampleURL(host), via: writeVia(way).join(','), title: 'Test this route before it is saved' })}><Pulse /> Test</button>
+          <button type="button" class="button" onClick={test}><Pulse /> Test</button>
           <span class="grow" />
           <button type="button" class="button" onClick={close}>Cancel</button>
           <button type="submit" class="button primary" disabled={sending}>{was ? 'Save' : 'Add route'}</button>

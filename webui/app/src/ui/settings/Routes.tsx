@@ -8,7 +8,7 @@ import { visible } from '../../lib/visible.ts'
 import { useConsole } from '../context.ts'
 import { Command } from '../Empty.tsx'
 import { Down, Edit, Plus, Pulse, Trash, Up } from '../icons.tsx'
-import { Text } from '../Text.tsx'
+import { HostText, Text } from '../Text.tsx'
 import { failed, Field, fine, FormProblem, Intro, Reading, Switch, useRead } from './parts.tsx'
 import { WayEditor } from './WayEditor.tsx'
 
@@ -58,7 +58,7 @@ export function RoutesSection() {
 function Entry({ r, at, last, onMove }: { r: RouteRule; at: number; last: number; onMove: (to: number) => void }) {
   const app = useConsole()
   const remove = () => (app.confirming.value = {
-    text: `Remove the route for ${r.host}? Requests to it then go ${'the way of the next route that matches'}.`,
+    text: `Remove the route for ${r.host}? Requests to it then go the way of the next route that matches.`,
     label: 'Remove',
     run: () => void app.change('Removing failed', () => settings.drop('/routes', r.id), `The route for ${r.host} was removed.`),
   })
@@ -70,10 +70,10 @@ function Entry({ r, at, last, onMove }: { r: RouteRule; at: number; last: number
       onMove(at + (e.key === 'ArrowUp' ? -1 : 1))
     }}>
       <td class="c-on"><Switch on={r.enabled} name={`Use the route for ${r.host}`} onChange={() => void app.change('Switching failed', () => settings.change('/routes', r.id, { enabled: !r.enabled }))} /></td>
-      <th scope="row" class="c-pattern"><code><Text text={r.host} /></code></th>
+      <th scope="row" class="c-pattern"><code><HostText text={r.host} /></code></th>
       <td class="c-main">
         {chain.kind === 'proxies'
-          ? <ol class="chain">{chain.proxies.map((p, i) => <li key={i}><code><Text text={p} /></code></li>)}</ol>
+          ? <ol class="chain">{chain.proxies.map((p, i) => <li key={i}><code><HostText text={p} /></code></li>)}</ol>
           : <p><Text text={viaWords(r.via)} /></p>}
         {(r.user || r.passwordSet) && (
           <p class="dim small">{r.user ? <>as <Text text={r.user} /></> : 'authenticated'}{r.passwordSet ? `, password ${r.password ? `from ${visible(r.password)}` : 'kept'}` : ', no password'}{r.schemes?.length ? `, by ${r.schemes.join(', ')}` : ''}</p>
@@ -139,7 +139,7 @@ function Default({ value }: { value: DefaultRoute }) {
         <FormProblem failed={problem} />
         <div class="buttons">
           <button type="submit" class="button primary" disabled={!changed}>Save</button>
-          <button type="button" class="button" onClick={() => app.try({ fixed: true, url: 'https://', via: writeVia(way).join(','), title: 'Test this way before it is saved' })}><Pulse /> Test before saving</button>
+          <button type="button" class="button" onClick={() => app.try({ way: { via: writeVia(way), bypass: bypass.trim() }, url: 'https://', title: 'Test this way before it is saved' })}><Pulse /> Test before saving</button>
           <span class="dim">Set by {origins[value.source] ?? value.source}.</span>
         </div>
       </form>

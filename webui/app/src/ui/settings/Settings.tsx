@@ -1,6 +1,6 @@
 // The settings: what holds from the next request on, kept when eaves stops.
 
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { inventory } from '../../api/settings.ts'
 import { sections, type Section } from '../../model/location.ts'
 import { useConsole } from '../context.ts'
@@ -21,6 +21,9 @@ export function SettingsPage() {
   const app = useConsole()
   const section = app.section.value
   const shown = useSections()
+  const nav = useRef<HTMLElement>(null)
+  // Where there is no room for all of them side by side, the one that is open is the one to see.
+  useEffect(() => { nav.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }) }, [section, shown.length])
   return (
     <main class="page">
       <div class="settings">
@@ -28,7 +31,7 @@ export function SettingsPage() {
           <button type="button" class="tool" aria-label="Back to the traffic" title="Back to the traffic (Esc)" onClick={() => (app.page.value = 'traffic')}><Back /></button>
           <h1>Settings</h1>
         </header>
-        <nav class="sections" aria-label="Settings">
+        <nav class="sections" aria-label="Settings" ref={nav}>
           {shown.map((s, i) => (
             <a key={s} href={`#/settings/${s}`} aria-current={s === section ? 'page' : undefined} title={`${sectionNames[s]} (${i + 1})`}
               onClick={(e) => { e.preventDefault(); app.settings(s) }}>{sectionNames[s]}</a>

@@ -12,7 +12,7 @@ import { useConsole } from '../context.ts'
 import { Dialog } from '../dialogs.tsx'
 import { Command } from '../Empty.tsx'
 import { Edit, Plus, Trash } from '../icons.tsx'
-import { Text } from '../Text.tsx'
+import { HostText, Text } from '../Text.tsx'
 import { Drop, Expires, failed, Field, fine, FormProblem, Intro, Reading, Switch, useRead, Warnings } from './parts.tsx'
 
 const trustFiles = '.pem,.crt,.cer,.der,.p7b'
@@ -57,9 +57,9 @@ function Entry({ t }: { t: TrustEntry }) {
   return (
     <tr class={t.enabled ? '' : 'off'}>
       <td class="c-on"><Switch on={t.enabled} name={`Trust ${name} for ${where}`} onChange={() => void app.change('Switching failed', () => settings.change('/trust', t.id, { enabled: !t.enabled }))} /></td>
-      <th scope="row" class="c-pattern">{t.host ? <code><Text text={t.host} /></code> : 'every host'}</th>
+      <th scope="row" class="c-pattern">{t.host ? <code><HostText text={t.host} /></code> : 'every host'}</th>
       <td class="c-main">
-        {certs.map((c) => <p key={c.sha256} class="strong"><Text text={c.subject} /> <span class="dim small" title={c.sha256}>SHA-256 {c.sha256.slice(0, 16)}…</span></p>)}
+        {certs.map((c) => <p key={c.sha256} class="strong"><Text text={c.subject} /> <span class="dim small plain" title={c.sha256}>SHA-256 {c.sha256.slice(0, 16)}…</span></p>)}
         <p class="dim small wrap">{t.uploaded ? 'uploaded; eaves keeps a copy' : visible(t.file)}</p>
         <Warnings list={t.warnings} problem={t.problem} />
       </td>

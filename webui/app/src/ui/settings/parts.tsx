@@ -12,7 +12,7 @@ import { message } from '../../model/console.ts'
 import { useConsole } from '../context.ts'
 import { Command } from '../Empty.tsx'
 import { Caution, Clock, Cross, Tick, Upload } from '../icons.tsx'
-import { Text } from '../Text.tsx'
+import { HostText } from '../Text.tsx'
 
 export interface Listed<T> {
   value: T | undefined
@@ -135,7 +135,7 @@ export function Used({ use, rejected }: { use?: Use | null | undefined; rejected
     <p class={rejected ? 'used bad' : 'used good'}>
       {rejected ? <Cross /> : <Tick />}{' '}
       <span>
-        {rejected ? 'rejected' : 'accepted'} by <Text text={use.host} /> {rejected && use.alert ? `(${visible(use.alert)}) ` : ''}
+        {rejected ? 'rejected' : 'accepted'} by <HostText text={use.host} /> {rejected && use.alert ? `(${visible(use.alert)}) ` : ''}
         <button type="button" class="link" title={moment(use.time)} onClick={() => { app.page.value = 'traffic'; app.select(use.exchange) }}>{ago(use.time)}<span class="offscreen">, exchange {use.exchange}</span></button>
       </span>
     </p>
