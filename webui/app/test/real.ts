@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, request as httpRequest, type RequestListener } from 'node:http'
 import { createServer as createTLSServer } from 'node:https'
-import { connect, type AddressInfo, type Server, type Socket } from 'node:net'
+import { connect, createServer as createTCPServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -21,7 +21,7 @@ const root = join(process.cwd(), '..', '..')
 let binary = process.env.EAVES_BINARY
 
 /** build makes the program, unless it was made for all tests together. */
-function build(): string {
+export function build(): string {
   if (binary) return binary
   binary = join(temporary(), 'eaves')
   execFileSync('go', ['build', '-tags', 'sqlite_fts5', '-o', binary, './cmd/eaves'], { cwd: root, stdio: 'inherit' })
@@ -196,6 +196,25 @@ export async function until(check: () => boolean | Promise<boolean>, what: strin
     if (Date.now() > end) throw new Error(`waited ${within} ms in vain for ${what}`)
     await new Promise((r) => setTimeout(r, 25))
   }
+}
+
+/** free is a port of 127.0.0.1 that nobody listens on. */
+export function free(): Promise<number> {
+  return new Promise((resolve) => {
+    const s = createTCPServer().listen(0, '127.0.0.1', () => {
+      const { port } = s.address() as AddressInfo
+      s.close(() => resolve(port))
+    })
+  })
+}
+
+/** answers says whether somebody listens on a port. */
+export function answers(port: number, host = '127.0.0.1'): Promise<boolean> {
+  return new Promise((resolve) => {
+    const s = connect(port, host)
+    s.on('connect', () => { s.destroy(); resolve(true) })
+    s.on('error', () => resolve(false))
+  })
 }
 
 export function browser(): Promise<Browser> {
