@@ -1,7 +1,9 @@
 // Takes the picture of the console that the README shows: the real eaves between real clients and origins that look like
-// a small shop. The shop's names are this script's own: eaves runs with a hosts file of its own (a mount namespace, which
-// takes root on Linux), and the origins listen on loopback addresses.
+// a small shop, and its bank (eaves lab mtls), which wants a client certificate and is behind a proxy that wants a password
+// (tinyproxy). The names are this script's own: eaves and the proxy run with a hosts file of their own (a mount namespace,
+// which takes root on Linux), and everybody listens on loopback addresses.
 
+import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import { connect as tlsConnect } from 'node:tls'
@@ -9,11 +11,14 @@ import { request } from 'node:http'
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { dirname, join } from 'node:path'
-import { browser, certificate, Eaves, row, temporary, until } from './real.ts'
+import { answers, browser, build, certificate, Eaves, row, temporary, until } from './real.ts'
 import { frame } from './fake.ts'
 
 const names = ['shop.example', 'www.shop.example', 'api.shop.example', 'cdn.shop.example', 'live.shop.example']
 const address = '127.0.0.2'
+const bankNames = ['api.bank.example', 'audit.bank.example']
+const bankAddress = '127.0.0.4'
+const proxyAddress = '127.0.0.5'
 
 const basket = {
   id: 'b-20418', currency: 'EUR', customer: { id: 7, name: 'Ada Lovelace', since: '2019-12-10', newsletter: false },
@@ -75,10 +80,23 @@ async function main(): Promise<void> {
   })
   await new Promise<void>((done) => server.listen(443, address, done))
 
-  const hosts = join(temporary(), 'hosts')
-  writeFileSync(hosts, `127.0.0.1 localhost\n${names.map((n) => `${address} ${n}\n`).join('')}${address} old.shop.example\n127.0.0.3 search.shop.example\n`)
-  const eaves = new Eaves({ SSL_CERT_FILE: cert }, ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', hosts])
+  const dir = temporary()
+  const hosts = join(dir, 'hosts')
+  writeFileSync(hosts, `127.0.0.1 localhost\n${names.map((n) => `${address} ${n}\n`).join('')}${bankNames.map((n) => `${bankAddress} ${n}\n`).join('')}${proxyAddress} proxy.corp.example\n${address} old.shop.example\n127.0.0.3 search.shop.example\n`)
+  const within = ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
+  writeFileSync(join(dir, 'tinyproxy.conf'), `Port 3128\nListen ${proxyAddress}\nTimeout 60\nMaxClients 20\nConnectPort 443\nBasicAuth ada sesame\n`)
+  const proxy = spawn(within[0]!, [...within.slice(1), 'tinyproxy', '-d', '-c', join(dir, 'tinyproxy.conf')], { stdio: 'ignore' })
+  await until(() => answers(3128, proxyAddress), 'the proxy to listen')
+  const lab = join(dir, 'lab')
+  const bank = spawn(build(), ['lab', 'mtls', '--strict', '--name', 'bank.example', '--listen', `${bankAddress}:443`, '--dir', lab, '--data', dir], { stdio: 'ignore' })
+  await until(() => answers(443, bankAddress), 'the bank to listen')
+  writeFileSync(join(dir, 'trusted.pem'), readFileSync(cert, 'utf8') + readFileSync(join(lab, 'ca.pem'), 'utf8'))
+  const eaves = new Eaves({ SSL_CERT_FILE: join(dir, 'trusted.pem') }, within)
   await eaves.start()
+  const post = (path: string, body: unknown) => eaves.api(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
+  await post('/client-certificates', { host: 'api.bank.example', pfxFile: join(lab, 'client.p12'), secret: 'lab' })
+  await post('/client-certificates', { host: 'audit.bank.example', certificateFile: join(lab, 'expired.pem'), keyFile: join(lab, 'expired.key') })
+  await post('/routes', { host: '*.bank.example', via: ['http://proxy.corp.example:3128'], user: 'ada', secret: 'sesame' })
   const get = (url: string, ...more: string[]) => eaves.curl('-A', 'Mozilla/5.0', ...more, url)
   await get('https://www.shop.example/')
   await Promise.all(['https://cdn.shop.example/assets/app.css', 'https://cdn.shop.example/assets/vendor.js', 'https://cdn.shop.example/assets/app.js', 'https://cdn.shop.example/fonts/inter.woff2', 'https://cdn.shop.example/img/logo.svg'].map((u) => get(u)))
@@ -87,6 +105,10 @@ async function main(): Promise<void> {
   await get('https://api.shop.example/v2/recommendations')
   await get('https://api.shop.example/v2/basket/items', '-H', 'Content-Type: application/json', '--data-binary', '{"sku":"TEA-EG-250","quantity":2}')
   await get('https://api.shop.example/v2/basket', '-H', 'Authorization: Bearer example')
+  await get('https://api.bank.example/v1/accounts')
+  await get('https://audit.bank.example/v1/entries')
+  await get('https://api.bank.example:8443/v1/status')
+  await get('https://api.bank.example/v1/payments', '-H', 'Content-Type: application/json', '--data-binary', '{"to":"Tea & Co.","amount":178,"currency":"EUR"}')
   await get('https://api.shop.example/v2/vouchers/SPRING')
   await get('https://www.shop.example/account')
   await get('https://old.shop.example/sitemap.xml')
@@ -99,11 +121,10 @@ async function main(): Promise<void> {
   const page = await context.newPage()
   await page.goto(eaves.url)
   await row(page, '/v2/checkout').waitFor()
-  await row(page, '/v2/basket').filter({ hasNotText: 'items' }).last().click()
-  await page.getByRole('tab', { name: 'Body' }).click()
-  await page.getByText('"Ada Lovelace"').waitFor()
+  await row(page, '/v1/payments').click()
+  await page.getByText('basic authentication').waitFor()
   await page.getByRole('separator').focus()
-  for (let i = 0; i < 6; i++) await page.keyboard.press('ArrowRight')
+  for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowRight')
   await page.keyboard.press('Tab')
   await page.evaluate(() => (document.activeElement as HTMLElement).blur())
   await until(async () => (await page.locator('.runway .row').count()) > 15, 'the rows')
@@ -113,6 +134,8 @@ async function main(): Promise<void> {
   for (const a of held) a.destroy()
   socket.destroy()
   await eaves.stop()
+  proxy.kill()
+  bank.kill()
   for (const s of sockets) s.destroy()
   server.close()
 }
