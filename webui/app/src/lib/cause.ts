@@ -14,7 +14,7 @@ const withTLS = /^TLS with \S+?(?: \([^)]*\))?: (?=\S)/
 const atProxy = /^(?:(proxy \d+ of \d+), )?(?:https?|socks\w+) proxy (\S+?)(: it |: | )(?=\S)/
 
 export function told(message: string): Told {
-  const where = withTLS.exec(message)?.[0] ?? ''
+  const where = (withTLS.exec(message) ?? atProxy.exec(message))?.[0].replace(/it $/, '') ?? ''
   const end = message.indexOf('; ', where.length)
   return end < 0 ? { where, what: message.slice(where.length), rest: '' } : { where, what: message.slice(where.length, end), rest: message.slice(end) }
 }

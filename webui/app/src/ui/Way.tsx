@@ -8,6 +8,7 @@ import { patternFor } from '../lib/pattern.ts'
 import { visible } from '../lib/visible.ts'
 import { asksConnect, draw, sourceWords, type Leg } from '../lib/way.ts'
 import { useConsole } from './context.ts'
+import { ErrorText } from './ErrorText.tsx'
 import { Caution, Cross, Key, Pulse, Tick } from './icons.tsx'
 import { HostText, Text } from './Text.tsx'
 
@@ -85,7 +86,7 @@ function HopSection({ h, n, x }: { h: Hop; n: number; x: Exchange }) {
   if (h.authentication) rows.push(['Authentication', h.authentication])
   const t = h.kind === 'origin' ? undefined : h.tls
   if (t) rows.push(['TLS', `${t.version}${t.verified ? ', verified' : ', not verified'}`])
-  if (h.error) rows.push(['Failed', <span class="bad-text"><Text text={h.error} lineBreaks={false} /></span>])
+  if (h.error) rows.push(['Failed', <span class="bad-text plain"><ErrorText text={h.error} /></span>])
   if (h.kind === 'origin' && x.serverIPAddress && !h.address.startsWith(x.serverIPAddress)) rows.push(['Server', <Text text={x.serverIPAddress} />])
   return (
     <section>

@@ -6,6 +6,7 @@ import { base64, curl, quote, unbase64 } from '../../src/lib/curl.ts'
 import { clock, duration, plural, size, typeName } from '../../src/lib/format.ts'
 import { headerLines, parseHeaders } from '../../src/lib/headers.ts'
 import { multipart, parameter } from '../../src/lib/multipart.ts'
+import { told as parted } from '../../src/lib/cause.ts'
 import { cause, outcome, phases, story } from '../../src/lib/story.ts'
 import { form, hostname, parts, query } from '../../src/lib/url.ts'
 import { clip, hidden, pieces, visible } from '../../src/lib/visible.ts'
@@ -139,6 +140,10 @@ test('what happened, in words', () => {
   assert.equal(told('proxy', 'http proxy [::1]:3128: it refused a connection to h.test:443: 403 Forbidden'), 'proxy refused: 403 Forbidden')
   assert.equal(told('proxy', 'proxy 1 of 2, https proxy gw.test:3128 cannot be reached: gw.test: name not found'), 'proxy 1 of 2 cannot be reached: name not found')
   assert.equal(told('timeout', 'socks5 proxy gw.test:1080: no answer within 5s while greeting'), 'proxy: no answer within 5s while greeting')
+  assert.deepEqual(parted('http proxy [::1]:3128: it wants authentication; and more'), { where: 'http proxy [::1]:3128: ', what: 'it wants authentication', rest: '; and more' })
+  assert.deepEqual(parted('proxy 1 of 2, https proxy gw.test:3128 cannot be reached: refused'), { where: 'proxy 1 of 2, https proxy gw.test:3128 ', what: 'cannot be reached: refused', rest: '' })
+  assert.deepEqual(parted('TLS with h.test:443 (::1): unknown authority'), { where: 'TLS with h.test:443 (::1): ', what: 'unknown authority', rest: '' })
+  assert.deepEqual(parted('no such host'), { where: '', what: 'no such host', rest: '' })
   // The row says itself that a proxy answered.
   assert.equal(cause({ ...failed, answeredBy: 'proxy', error: { stage: 'proxy', message: 'http proxy 127.0.0.1:3128: it wants authentication (basic)' } }), 'wants authentication (basic)')
   const distrust = 'the client does not trust the certificate for h.test (tls: unknown authority)'
