@@ -22,6 +22,8 @@ type ProxyRoute struct {
 	CCache      string `json:"ccache"`
 	Krb5Conf    string `json:"krb5Conf"`
 	ServiceName string `json:"serviceName"`
+	// Warnings say what may not work as its user hopes.
+	Warnings []Warning `json:"warnings"`
 }
 
 // ProxyRouteInput is a route as it comes in. What is nil stays as it is.

@@ -30,7 +30,7 @@ func withRoutes(c *Config) {
 				if deref(in.Host) == "" {
 					return ProxyRoute{}, &Refusal{Parameter: "host", Detail: "name a host"}
 				}
-				return ProxyRoute{ID: id, Enabled: true, Host: *in.Host, Via: append([]string{}, deref(in.Via)...), User: deref(in.User), Schemes: append([]string{}, deref(in.Schemes)...)}, nil
+				return ProxyRoute{ID: id, Enabled: true, Host: *in.Host, Via: append([]string{}, deref(in.Via)...), User: deref(in.User), Schemes: append([]string{}, deref(in.Schemes)...), Warnings: []Warning{{"never-decides", "route 1 comes before"}}}, nil
 			},
 			id: func(r ProxyRoute) int64 { return r.ID },
 		},

@@ -56,6 +56,14 @@ type Pattern struct {
 
 // Parse reads one pattern.
 func Parse(s string) (Pattern, error) {
+	if scheme, rest, ok := strings.Cut(s, "://"); ok && !strings.ContainsAny(scheme, "*./:[") {
+		// Nothing but the host is repeated: a URL may hold a password.
+		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+			rest = rest[:i]
+		}
+		host := rest[strings.LastIndexByte(rest, '@')+1:]
+		return Pattern{}, fmt.Errorf("host pattern: a pattern names a host, not a URL: %s", host)
+	}
 	p, err := parse(strings.TrimSpace(s))
 	if err != nil {
 		return Pattern{}, fmt.Errorf("host pattern %q: %w", s, err)
@@ -208,6 +216,24 @@ func (p Pattern) match(host string, port, unset int) bool {
 		a, err := netip.ParseAddr(host)
 		return err == nil && p.prefix.Contains(a.WithZone("").Unmap())
 	}
+}
+
+// Covers says whether the pattern matches every host and port that q does.
+func (p Pattern) Covers(q Pattern) bool {
+	if !p.set || !q.set || p.port > 0 && p.port != q.port {
+		return false
+	}
+	switch {
+	case p.kind == kindAny:
+		return true
+	case q.kind == kindExact:
+		return p.match(q.name, max(p.port, portAny), portAny)
+	case p.kind != q.kind:
+		return false
+	case p.kind == kindSuffix:
+		return strings.HasSuffix(q.name, p.name)
+	}
+	return p.kind == kindBlock && p.prefix.Bits() <= q.prefix.Bits() && p.prefix.Contains(q.prefix.Addr())
 }
 
 // String returns the pattern as Parse takes it.

@@ -177,3 +177,43 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestCovers(t *testing.T) {
+	for _, tt := range []struct {
+		p, q string
+		want bool
+	}{
+		{"*", "a.test", true}, {"*", "*:8443", true}, {"*:8443", "*", false}, {"a.test", "*", false},
+		{"*.corp.test", "api.corp.test", true}, {"*.corp.test", "*.dev.corp.test", true}, {"*.corp.test", "*.corp.test", true},
+		{"*.corp.test", "corp.test", false}, {"*.corp.test", "*.xcorp.test", false}, {"*.dev.corp.test", "*.corp.test", false}, {"api.corp.test", "*.corp.test", false},
+		{"a.test", "A.test:443", true}, {"a.test:*", "a.test", true}, {"a.test", "a.test:*", true}, {"a.test:443", "a.test", false}, {"a.test:443", "a.test:443", true}, {"a.test:443", "a.test:444", false},
+		{"10.0.0.0/8", "10.1.2.3", true}, {"10.0.0.0/8", "10.1.0.0/16", true}, {"10.1.0.0/16", "10.0.0.0/8", false}, {"10.0.0.0/8", "[2001:db8::1]", false}, {"10.0.0.0/8", "a.test", false},
+	} {
+		p, err := Parse(tt.p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := Parse(tt.q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Covers(q) != tt.want {
+			t.Errorf("%s covers %s: %v", p, q, !tt.want)
+		}
+	}
+	if a, _ := Parse("*"); a.Covers(Pattern{}) || (Pattern{}).Covers(a) {
+		t.Error("the zero pattern covers, or is covered")
+	}
+}
+
+// TestURLIsNoPattern: what was pasted from an address bar is told from a bad port, without what may be a password.
+func TestURLIsNoPattern(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://x": "a pattern names a host, not a URL: x", "https://h/": "not a URL: h", "https://u:hush@h:8443/p?q": "not a URL: h:8443",
+	} {
+		_, err := Parse(in)
+		if err == nil || !strings.HasSuffix(err.Error(), want) || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %v", in, err)
+		}
+	}
+}

@@ -119,6 +119,7 @@ proxies whose URL names no user, also those that a PAC file or the system names.
 					return err
 				}
 				fmt.Fprintln(p.out, added.ID)
+				p.warn(added.Warnings)
 				return nil
 			})
 		},
@@ -136,6 +137,9 @@ func (p *program) routeListCommand() *cobra.Command {
 		if r.User != "" {
 			line += "  user " + r.User
 		}
+		if r.Password != "" {
+			line += "  password " + r.Password
+		}
 		if len(r.Schemes) > 0 {
 			line += "  " + strings.Join(r.Schemes, ",")
 		}
@@ -143,6 +147,9 @@ func (p *program) routeListCommand() *cobra.Command {
 			line += "  (off)"
 		}
 		fmt.Fprintln(p.out, harmless(line))
+		for _, w := range r.Warnings {
+			fmt.Fprintf(p.out, "     warning: %s\n", harmless(w.Message))
+		}
 	})
 	items := c.RunE
 	c.RunE = func(cmd *cobra.Command, args []string) error {

@@ -200,6 +200,20 @@ func (p Proxy) withReference() string {
 	return p.Text()
 }
 
+// References are the references to passwords in the proxies' URLs.
+func (v Via) References() []string {
+	var list []string
+	for _, p := range v.proxies() {
+		if p.Reference {
+			list = append(list, p.Password)
+		}
+	}
+	return list
+}
+
+// Script is where the PAC file is that the way is left to.
+func (v Via) Script() (l pac.Location, ok bool) { return v.pac, v.mode == script }
+
 // HasPassword says that one of the proxies has a password, or a reference to one.
 func (v Via) HasPassword() bool {
 	return slices.ContainsFunc(v.proxies(), func(p Proxy) bool { return p.Password != "" })

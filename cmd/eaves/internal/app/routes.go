@@ -80,13 +80,8 @@ func (r *routing) lock() (config.From, bool) {
 // routeKeeper is the settings' routes as the console knows them.
 type routeKeeper struct{ c *core }
 
-func (k routeKeeper) List(context.Context) ([]webui.ProxyRoute, error) {
-	now := k.c.settings.Get().Routes
-	all := make([]webui.ProxyRoute, len(now))
-	for i, e := range now {
-		all[i] = showRoute(e)
-	}
-	return all, nil
+func (k routeKeeper) List(ctx context.Context) ([]webui.ProxyRoute, error) {
+	return k.showRoutes(ctx, k.c.settings.Get().Routes), nil
 }
 
 func showRoute(e route.Entry) webui.ProxyRoute {
@@ -98,12 +93,12 @@ func showRoute(e route.Entry) webui.ProxyRoute {
 		PasswordSet: set, Schemes: append([]string{}, e.Schemes...), Keytab: e.Keytab, CCache: e.CCache, Krb5Conf: e.Krb5Conf, ServiceName: e.ServiceName}
 }
 
-func (k routeKeeper) Add(_ context.Context, in webui.ProxyRouteInput) (webui.ProxyRoute, error) {
-	return k.put(0, in)
+func (k routeKeeper) Add(ctx context.Context, in webui.ProxyRouteInput) (webui.ProxyRoute, error) {
+	return k.put(ctx, 0, in)
 }
 
-func (k routeKeeper) Replace(_ context.Context, id int64, in webui.ProxyRouteInput) (webui.ProxyRoute, error) {
-	return k.put(id, in)
+func (k routeKeeper) Replace(ctx context.Context, id int64, in webui.ProxyRouteInput) (webui.ProxyRoute, error) {
+	return k.put(ctx, id, in)
 }
 
 func (k routeKeeper) Remove(_ context.Context, id int64) error {
@@ -128,7 +123,7 @@ func (k routeKeeper) Remove(_ context.Context, id int64) error {
 const maxRoutes = 1000
 
 // put adds a route (id 0) or changes one, and moves it where in names a position.
-func (k routeKeeper) put(id int64, in webui.ProxyRouteInput) (none webui.ProxyRoute, err error) {
+func (k routeKeeper) put(ctx context.Context, id int64, in webui.ProxyRouteInput) (none webui.ProxyRoute, err error) {
 	k.c.editing.Lock()
 	defer k.c.editing.Unlock()
 	if in.Secret != nil && in.Password != nil {
@@ -186,7 +181,7 @@ func (k routeKeeper) put(id int64, in webui.ProxyRouteInput) (none webui.ProxyRo
 	}
 	d.keep()
 	k.c.forget(before.Password)
-	return showRoute(now[at]), nil
+	return k.showRoutes(ctx, now[:at+1])[at], nil
 }
 
 // Default is what holds where no route matches.
