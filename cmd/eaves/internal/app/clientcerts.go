@@ -88,16 +88,9 @@ func (k certificateKeeper) put(ctx context.Context, id int64, in webui.ClientCer
 		}
 	}
 	at := 0
-	now, err := k.c.settings.EditClientCertificates(func(now []identity.Entry) ([]identity.Entry, error) {
-		if id == 0 {
-			at = len(now)
-			return append(now, e), nil
-		}
-		if at = slices.IndexFunc(now, func(e identity.Entry) bool { return e.ID == id }); at < 0 {
-			return nil, webui.ErrNoItem
-		}
-		now[at] = e
-		return now, nil
+	now, err := k.c.settings.EditClientCertificates(func(now []identity.Entry) (_ []identity.Entry, err error) {
+		now, at, err = placed(now, e, func(other identity.Entry) bool { return other.ID == id }, id == 0)
+		return now, err
 	})
 	if err != nil {
 		return none, refusal(err, renamed)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"eaves/certs/mistake"
@@ -150,4 +151,16 @@ func assign[T any](to *T, from *T) {
 	if from != nil {
 		*to = *from
 	}
+}
+
+// placed puts an entry among the others, behind them where it is new, else in the place of the same one; at is where.
+func placed[E any](now []E, e E, same func(E) bool, isNew bool) (_ []E, at int, err error) {
+	if isNew {
+		return append(now, e), len(now), nil
+	}
+	if at = slices.IndexFunc(now, same); at < 0 {
+		return nil, 0, webui.ErrNoItem
+	}
+	now[at] = e
+	return now, at, nil
 }

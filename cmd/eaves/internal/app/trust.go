@@ -107,16 +107,9 @@ func (k trustKeeper) put(id int64, in webui.TrustAnchorInput) (none webui.TrustA
 		}
 	}
 	at := 0
-	now, err := k.c.settings.EditTrust(func(now []trustanchor.Entry) ([]trustanchor.Entry, error) {
-		if id == 0 {
-			at = len(now)
-			return append(now, e), nil
-		}
-		if at = slices.IndexFunc(now, func(e trustanchor.Entry) bool { return e.ID == id }); at < 0 {
-			return nil, webui.ErrNoItem
-		}
-		now[at] = e
-		return now, nil
+	now, err := k.c.settings.EditTrust(func(now []trustanchor.Entry) (_ []trustanchor.Entry, err error) {
+		now, at, err = placed(now, e, func(other trustanchor.Entry) bool { return other.ID == id }, id == 0)
+		return now, err
 	})
 	if err != nil {
 		return none, refusal(err, renamed)
