@@ -17,6 +17,7 @@ package capture
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -220,6 +221,17 @@ type Route struct {
 	Source string `json:"source"`
 	Reason string `json:"reason,omitempty"`
 	Hops   []Hop  `json:"hops"`
+}
+
+// Decided says in words what decided the route.
+func (r *Route) Decided() string {
+	switch word, _, _ := strings.Cut(r.Reason, " "); {
+	case r.Reason == "":
+		return r.Source
+	case strings.EqualFold(word, r.Source), word == "bypass": // the reason begins with what decided
+		return r.Reason
+	}
+	return r.Source + ": " + r.Reason
 }
 
 // Hop is one station on the way; the last is the origin. Durations are milliseconds, -1: did not happen. Connect is how

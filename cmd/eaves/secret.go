@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,8 @@ import (
 
 	"eaves/cmd/eaves/internal/client"
 	"eaves/cmd/eaves/internal/failure"
+	"eaves/proxy/route"
+	"eaves/webui"
 )
 
 // secrets is the vault's list.
@@ -71,18 +74,50 @@ func (p *program) secretRemoveCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withAPI(cmd, func(api *client.Client) error {
 				for _, name := range args {
-					err := api.Do(cmd.Context(), http.MethodDelete, secrets.path+"/"+url.PathEscape(name), nil, nil, nil)
+					using, err := usersOf(cmd, api, "vault:"+name)
+					if err != nil {
+						return err
+					}
+					err = api.Do(cmd.Context(), http.MethodDelete, secrets.path+"/"+url.PathEscape(name), nil, nil, nil)
 					if problem := (*client.Problem)(nil); errors.As(err, &problem) && problem.Status == http.StatusNotFound {
 						err = failure.New("", fmt.Errorf("there is no secret %q", name), secrets.listing)
 					}
 					if err != nil {
 						return err
 					}
+					for _, u := range using {
+						p.say(harmless(fmt.Sprintf("warning: %s still refers to vault:%s", u, name)))
+					}
 				}
 				return nil
 			})
 		},
 	}
+}
+
+// usersOf names the client certificates and routes that refer to a secret.
+func usersOf(cmd *cobra.Command, api *client.Client, reference string) ([]string, error) {
+	var users []string
+	certificates, err := itemsOf[webui.ClientCertificate](cmd, api, clientCertificates)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range certificates {
+		if c.Passphrase == reference {
+			users = append(users, fmt.Sprintf("client certificate %d (%s)", c.ID, c.Host))
+		}
+	}
+	routes, err := itemsOf[webui.ProxyRoute](cmd, api, proxyRoutes)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range routes {
+		v, err := route.ParseVia(r.Via...)
+		if r.Password == reference || err == nil && slices.Contains(v.References(), reference) {
+			users = append(users, fmt.Sprintf("route %d (%s)", r.ID, r.Host))
+		}
+	}
+	return users, nil
 }
 
 // secretValue reads a secret from a file if one is named, else from standard input: without echo where that is a terminal.

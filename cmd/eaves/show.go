@@ -291,7 +291,7 @@ func (p *program) printReceipts(x *capture.Exchange) {
 		for _, h := range r.Hops {
 			hops = append(hops, h.Kind+" "+h.Address)
 		}
-		say("route: %s (%s)", strings.Join(hops, " → "), strings.TrimSpace(r.Source+" "+r.Reason))
+		say("route: %s (%s)", strings.Join(hops, " → "), r.Decided())
 		for i := range len(r.Hops) - 1 {
 			say("  %s", throughHop(&r.Hops[i]))
 		}
@@ -303,7 +303,7 @@ func (p *program) printReceipts(x *capture.Exchange) {
 		}
 		say("connection: %s (%s%s)", orDash(x.Connection), x.ServerIPAddress, reused)
 	}
-	if t := x.TLS; t != nil {
+	if t := x.TLS; t != nil && (t.Version != "" || len(t.PeerCertificates) > 0 || t.VerifyError != "") { // else it never began
 		verified := "verified"
 		if !t.Verified {
 			verified = "not verified"
@@ -311,12 +311,12 @@ func (p *program) printReceipts(x *capture.Exchange) {
 				verified += ": " + t.VerifyError
 			}
 		}
-		say("tls: %s %s alpn %s name %s, %s", t.Version, t.CipherSuite, orDash(t.ALPN), orDash(t.ServerName), verified)
+		say("tls: %s %s alpn %s name %s, %s", orDash(t.Version), orDash(t.CipherSuite), orDash(t.ALPN), orDash(t.ServerName), verified)
 		for _, c := range t.PeerCertificates {
 			say("  certificate %s, issued by %s, until %s", c.Subject, c.Issuer, c.NotAfter.Format("2006-01-02"))
 		}
 		if c := t.ClientCertificate; c != nil && c.Requested {
-			say("  client certificate asked for: %s %s", c.Verdict, c.Explanation)
+			say("  client certificate asked for: %s", strings.TrimSuffix(c.Verdict+": "+c.Explanation, ": "))
 		}
 	}
 	if t := x.ClientTLS; t != nil {

@@ -116,20 +116,13 @@ func (x *examination) findRoute(ctx context.Context, choice upstream.Choice) boo
 	}
 	x.route = r
 	x.told = make(map[string]bool)
-	s.Note("decided by", strings.TrimSpace(r.Source+" "+parenthesised(r.Reason)))
+	s.Note("decided by", routeReceipt(r, x.target).Decided())
 	for i, h := range r.Hops {
 		s.Note(fmt.Sprintf("hop %d", i+1), fmt.Sprintf("%s://%s", h.Kind, address(h.Host, h.Port)))
 	}
 	s.Message = upperFirst(wayWords(r.Hops, x.target))
 	x.tell(s)
 	return true
-}
-
-func parenthesised(s string) string {
-	if s == "" {
-		return ""
-	}
-	return "(" + s + ")"
 }
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
@@ -224,7 +217,7 @@ func (x *examination) tellDetour(r *capture.Route) {
 		return
 	}
 	s := capture.DoctorStage{Stage: capture.DoctorTCP, Title: "Connecting to the proxy " + first, Status: capture.DoctorWarning, Time: -1, Message: "It cannot be reached; the next choice is taken."}
-	s.Note("decided by", strings.TrimSpace(r.Source+" "+parenthesised(r.Reason)))
+	s.Note("decided by", r.Decided())
 	x.tell(s)
 }
 

@@ -51,7 +51,16 @@ func routeWords(r upstream.Route, t Target) []string {
 	if who == "" {
 		who = "Decided by " + r.Source
 	}
-	if r.Reason != "" {
+	entry, bypassed := strings.CutPrefix(r.Reason, "bypass ")
+	switch {
+	case bypassed:
+		who = "The bypass list decides (" + entry + ")"
+	case r.Asked:
+		who = "Asked for"
+		if r.Source == "pac" || len(r.Hops) == 0 && r.Reason != "asked for" {
+			who += " (" + r.Reason + ")"
+		}
+	case r.Reason != "":
 		who += " (" + r.Reason + ")"
 	}
 	words = append(words, who+": "+wayWords(r.Hops, t)+".")

@@ -77,7 +77,7 @@ func (e *Entry) Rule() (Rule, error) {
 // Credentials reads what the entry's proxies may be shown. The error is a *mistake.Error.
 func (e *Entry) Credentials() (none Credentials, err error) {
 	if e.Password != "" && !isReference(e.Password) {
-		return none, mistake.In("password", "a password is a reference: env:NAME, file:PATH, cmd:COMMAND or vault:NAME; give the password itself as secret",
+		return none, mistake.In("password", "a password is a reference: env:NAME, file:PATH, cmd:COMMAND or vault:NAME; the password itself is taken by eaves secret set NAME, and then vault:NAME refers to it (over the API, as secret)",
 			"this is not a reference to a password")
 	}
 	for _, s := range e.Schemes {

@@ -370,7 +370,7 @@ func authority(t upstream.Target) string {
 
 // refused is an error of this stage.
 func refused(err error, hint string) error {
-	return &upstream.Error{Stage: capture.StageRoute, Message: "choosing the route: " + err.Error(), Hint: hint, Cause: err, Status: http.StatusBadGateway}
+	return &upstream.Error{Stage: capture.StageRoute, Message: err.Error(), Hint: hint, Cause: err, Status: http.StatusBadGateway}
 }
 
 // other says how another way than the one that was chosen is named: where that one was.
@@ -396,7 +396,7 @@ func (d *Decider) unscripted(ctx context.Context, c *choice, err error) error {
 	if errors.As(err, &e) && e.Hint != "" {
 		hint = e.Hint
 	}
-	return &upstream.Error{Stage: capture.StageRoute, Message: "choosing the route: PAC file " + err.Error(), Hint: hint, Cause: err, Status: http.StatusBadGateway}
+	return &upstream.Error{Stage: capture.StageRoute, Message: "PAC file " + err.Error(), Hint: hint, Cause: err, Status: http.StatusBadGateway}
 }
 
 // hops are proxies as the dialler takes them.

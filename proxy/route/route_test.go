@@ -123,7 +123,7 @@ func TestOrder(t *testing.T) {
 		{"system, loopback of itself", looped, target("https", "127.0.0.1", 443), "system [HTTPS_PROXY] http://env:1"},
 		{"system names eaves", own, target("http", "a.test", 80), "system [http_proxy names eaves itself and is ignored]"},
 		{"all", own, target("https", "a.test", 443), "system [ALL_PROXY] socks5://all:1"},
-		{"broken variable", broken, target("https", "a.test", 443), `error: route: choosing the route: HTTPS_PROXY: scheme "gopher": a proxy speaks http, https, socks5 (or socks5h) or socks4 (or socks4a)`},
+		{"broken variable", broken, target("https", "a.test", 443), `error: route: HTTPS_PROXY: scheme "gopher": a proxy speaks http, https, socks5 (or socks5h) or socks4 (or socks4a)`},
 		{"no system proxy", bare, target("https", "a.test", 443), "direct [no system proxy]"},
 		{"CGI", cgi, target("http", "a.test", 80), "direct [HTTP_PROXY is not taken, since REQUEST_METHOD is set too]"},
 		{"direct", asNone, target("https", "a.corp.test", 443), "direct []"},
@@ -177,7 +177,7 @@ func TestDesktopSettings(t *testing.T) {
 	s = systemOf(nil)
 	s.read = func(context.Context) (*settings, error) { return nil, errors.New("no such thing") }
 	cfg.System = s
-	if got := decide(t, New(cfg), target("https", "a.test", 443)); got != "error: route: choosing the route: no such thing" {
+	if got := decide(t, New(cfg), target("https", "a.test", 443)); got != "error: route: no such thing" {
 		t.Error(got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -142,11 +143,18 @@ func refused(h Hop, to *station, a *Answer) *Error {
 		verb = "it could not connect to "
 	}
 	e := fail(h, nil, "%s%s: %d %s", verb, to.what(), a.Status, reason)
-	if said := Words(a.Fields, a.Body); said != "" {
+	if a.Status == http.StatusNotImplemented {
+		e = fail(h, nil, "it answers as a web server does, and is probably no proxy: %d %s", a.Status, reason)
+	}
+	if said := Words(a.Fields, a.Body); said != "" && !strings.Contains(fmt.Sprintf("%d %s", a.Status, reason), said) {
 		e.Message += " (" + said + ")"
 	}
 	e.Answer, e.Answered = a, true
 	switch {
+	case a.Status == http.StatusNotImplemented:
+		e.Hint = "check the proxy's address and port: eaves route list shows them"
+	case a.Status == http.StatusBadRequest, a.Status == http.StatusNotFound:
+		e.Hint, e.Mend = "a web server that is no proxy may answer so: check address and port; else the proxy's log may say more", MendDetour
 	case a.Status == http.StatusForbidden, a.Status == http.StatusMethodNotAllowed:
 		e.Hint, e.Mend = "this is the proxy's own rule: it may allow other hosts or ports only", MendDetour
 	case a.Status == http.StatusGatewayTimeout, a.Status == http.StatusBadGateway, a.Status == http.StatusServiceUnavailable:

@@ -123,6 +123,19 @@ func TestSilentProxyIsGivenUpInTime(t *testing.T) {
 	}
 }
 
+// TestWebServerIsNoProxy: a web server that was taken for a proxy is called one, and what it says is said once.
+func TestWebServerIsNoProxy(t *testing.T) {
+	h := peer(t, func(_ int, c net.Conn, r *bufio.Reader) {
+		head(r)
+		io.WriteString(c, "HTTP/1.0 501 Unsupported method ('CONNECT')\r\nContent-Type: text/html\r\nContent-Length: 47\r\n\r\n<title>501 Unsupported method ('CONNECT')</title>")
+	})
+	e, _ := failed(t, dialer(t), h)
+	says(t, e, "it answers as a web server does, and is probably no proxy: 501 Unsupported method ('CONNECT')", "check the proxy's address and port")
+	if strings.Count(e.Message, "Unsupported") != 1 {
+		t.Errorf("got %q", e.Message)
+	}
+}
+
 func TestSecondProxyIsNamed(t *testing.T) {
 	second := peer(t, func(_ int, c net.Conn, r *bufio.Reader) {
 		head(r)

@@ -118,7 +118,7 @@ func (d *draft) clientCertificate(e *identity.Entry, in webui.ClientCertificateI
 	e.Host = strings.TrimSpace(e.Host)
 	if e.Passphrase != "" && in.Passphrase != nil {
 		if err := validReference(e.Passphrase); err != nil {
-			return nil, &webui.Refusal{Parameter: "passphrase", Detail: err.Error(), Hint: "a passphrase is a reference: env:NAME, file:PATH, cmd:COMMAND or vault:NAME; give the passphrase itself as secret"}
+			return nil, &webui.Refusal{Parameter: "passphrase", Detail: err.Error(), Hint: "a passphrase is a reference: env:NAME, file:PATH, cmd:COMMAND or vault:NAME; the passphrase itself is taken by --passphrase-file FILE, or by eaves secret set NAME and then vault:NAME (over the API, as secret)"}
 		}
 	}
 	if in.Secret != nil {
