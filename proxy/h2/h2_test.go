@@ -251,6 +251,51 @@ func TestResetEndsTheContextAndTheBody(t *testing.T) {
 	}
 }
 
+// TestGivenUpBehindAnAnswer: a client that has an answer and ends its request short of Content-Length gets the rest of the
+// answer; the handler sees that the request was cut. Without an answer the request is malformed (RFC 9113, 8.1.1).
+func TestGivenUpBehindAnAnswer(t *testing.T) {
+	cut := make(chan error, 1)
+	r := newRaw(t, serve(t, Config{Handler: func(s *Stream) {
+		if s.Path == "/silent" {
+			_, err := io.ReadAll(s)
+			cut <- err
+			return
+		}
+		s.WriteHead(413, wire.Fields{{Name: "content-length", Value: "3"}}, false)
+		s.Flush()
+		_, err := io.ReadAll(s)
+		cut <- err
+		io.WriteString(s, "big")
+		s.Close(nil)
+	}}))
+	r.headers(1, false, get("content-length", "100")...)
+	r.fr.WriteData(1, false, []byte("abc"))
+	r.wait(func(f http2.Frame) bool { _, ok := f.(*http2.MetaHeadersFrame); return ok })
+	r.fr.WriteData(1, true, nil)
+	var body []byte
+	r.wait(func(f http2.Frame) bool {
+		switch f := f.(type) {
+		case *http2.RSTStreamFrame:
+			t.Fatalf("reset with %v", f.ErrCode)
+		case *http2.DataFrame:
+			body = append(body, f.Data()...)
+			return f.StreamEnded()
+		}
+		return false
+	})
+	if err := <-cut; string(body) != "big" || err == nil {
+		t.Errorf("got %q, the request ended with %v", body, err)
+	}
+	fields := get("content-length", "100")
+	fields[5] = "/silent"
+	r.headers(3, false, fields...)
+	r.fr.WriteData(3, true, []byte("abc"))
+	f := r.wait(func(f http2.Frame) bool { _, ok := f.(*http2.RSTStreamFrame); return ok })
+	if code := f.(*http2.RSTStreamFrame).ErrCode; code != http2.ErrCodeProtocol || <-cut == nil {
+		t.Errorf("reset with %v", code)
+	}
+}
+
 func TestHandlerThatDoesNotAnswerResets(t *testing.T) {
 	r := newRaw(t, serve(t, Config{Handler: func(*Stream) {}}))
 	r.headers(1, true, get()...)

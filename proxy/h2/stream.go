@@ -40,12 +40,14 @@ type Stream struct {
 	remoteEnd, localEnd bool
 	gone                bool
 
-	mu      sync.Mutex
-	cond    sync.Cond
-	data    Buffer
-	got     int64
-	trailer wire.Fields
-	err     error // why nothing more comes; io.EOF: the end
+	mu   sync.Mutex
+	cond sync.Cond
+	data Buffer
+	got  int64
+	// answered says that the final answer has begun.
+	answered bool
+	trailer  wire.Fields
+	err      error // why nothing more comes; io.EOF: the end
 }
 
 // newStream makes a stream of its head, and says what is wrong with it (RFC 9113, 8.3.1).
@@ -148,9 +150,15 @@ func (s *Stream) gotData(f *http2.DataFrame) (int64, error) {
 		return 0, nil
 	}
 	s.got += int64(len(data))
-	if s.Length >= 0 && (s.got > s.Length || f.StreamEnded() && s.got < s.Length) {
+	short := f.StreamEnded() && s.got < s.Length
+	if s.Length >= 0 && s.got > s.Length || short && !s.answered {
 		s.mu.Unlock()
 		return 0, http2.StreamError{StreamID: s.id, Code: http2.ErrCodeProtocol}
+	}
+	if short {
+		// Who has an answer already may give the request up like this (curl up to 7.88 does): it is cut, and malformed by RFC
+		// 9113, 8.1.1, but to reset the stream would take the answer away as well.
+		s.err = io.ErrUnexpectedEOF
 	}
 	s.data.Write(data)
 	s.cond.Broadcast()
@@ -315,6 +323,11 @@ func (s *Stream) writeFields(status int, fields wire.Fields, last, flush bool) e
 	}
 	if last {
 		s.half(func() { s.localEnd = true }) // before the client can see it
+	}
+	if status >= 200 {
+		s.mu.Lock()
+		s.answered = true
+		s.mu.Unlock()
 	}
 	err := c.unlock(flush || last)
 	c.closeIfDone()

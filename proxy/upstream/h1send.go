@@ -31,8 +31,13 @@ func (x *exchange) send() {
 	}
 	clientIs := x.clientIs
 	x.mu.Unlock()
-	if clientIs != nil {
-		x.hc.abort() // what was sent must not look whole
+	// What was sent must not look whole; but an answer that has begun goes on.
+	switch {
+	case clientIs == nil:
+	case answered && !last:
+		_ = x.hc.CloseWrite()
+	default:
+		x.hc.abort()
 	}
 	if last {
 		x.release()

@@ -310,6 +310,45 @@ func TestClientCutsItsBody(t *testing.T) {
 	wantErrorOneOf(t, testClient(t, Config{}), short)
 }
 
+// A client that has its answer and gives the rest of its request up gets the rest of the answer; the origin sees the cut.
+func TestClientGivesUpBehindAnAnswer(t *testing.T) {
+	answered, ended := make(chan struct{}), make(chan error, 1)
+	u := rawServer(t, func(c net.Conn, br *bufio.Reader) {
+		readHead(br)
+		io.WriteString(c, "HTTP/1.1 413 Too Much\r\nContent-Length: 3\r\n\r\n")
+		b, err := io.ReadAll(wire.NewBody(br, wire.Framing{Kind: wire.Chunked}, wire.Limits{}))
+		if err == nil {
+			err = fmt.Errorf("the request looks whole: %q", b)
+		} else if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = nil
+		}
+		ended <- err
+		io.WriteString(c, "big")
+	})
+	call := callTo(t, "POST", u+"/").withChunks(io.MultiReader(strings.NewReader("half of it"), &waiting{answered}, &failingReader{"", io.ErrUnexpectedEOF}))
+	resp, err := testClient(t, Config{}).Do(testContext(t), call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	close(answered)
+	if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "big" {
+		t.Errorf("got %q, %v", b, err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	<-call.Sent()
+}
+
+// waiting ends when something has happened.
+type waiting struct{ until chan struct{} }
+
+func (w *waiting) Read([]byte) (int, error) {
+	<-w.until
+	return 0, io.EOF
+}
+
 // wantErrorOneOf takes the answer that may have come before the body's end, or the error.
 func wantErrorOneOf(t *testing.T, c *Client, call *Call) {
 	t.Helper()
