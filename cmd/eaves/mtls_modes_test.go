@@ -107,7 +107,8 @@ func askedLateModes() []mode {
 		{name: "late-tls13-none", at: "apache13", path: "/secure", status: 403, verdict: "not-requested"},
 		{name: "late-tls13only", at: "apache13only", path: "/secure", cert: "alice", status: 403, verdict: "not-requested", words: []string{"never asked", "403"}},
 		{name: "late-h2", at: "apache-h2", path: "/secure", cert: "alice", status: 200, verdict: "accepted", words: []string{"accepted it"}},
-		{name: "late-upload", at: "apache12", path: "/secure", cert: "alice", args: []string{"--data-binary", "@large", "-H", "Expect:"}, status: 413, verdict: "not-requested", words: []string{"it answered 413", "Expect: 100-continue"}, doctor: none},
+		// Over HTTP/1: curl 7.88 at times fails over HTTP/2 where it has the answer before it has sent all.
+		{name: "late-upload", at: "apache12", path: "/secure", cert: "alice", args: []string{"--http1.1", "--data-binary", "@large", "-H", "Expect:"}, status: 413, verdict: "not-requested", words: []string{"it answered 413", "Expect: 100-continue"}, doctor: none},
 		{name: "late-elsewhere", at: "apache12", cert: "alice", status: 200, verdict: "not-requested", words: []string{"never asked"}},
 	}
 }
