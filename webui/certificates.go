@@ -159,30 +159,18 @@ type Secret struct {
 func (s *Server) certificateRoutes() []route {
 	certificates := resource[ClientCertificate, ClientCertificateInput]{
 		path: "/client-certificates", name: "client certificate", limit: maxUpload, items: s.cfg.ClientCertificates,
-		list: func(items []ClientCertificate) any {
-			return struct {
-				Items []ClientCertificate `json:"clientCertificates"`
-			}{items}
-		},
-		id: func(c ClientCertificate) int64 { return c.ID },
+		list: listedAs[ClientCertificate]("clientCertificates"),
+		id:   func(c ClientCertificate) int64 { return c.ID },
 	}
 	trust := resource[TrustAnchor, TrustAnchorInput]{
 		path: "/trust", name: "trust anchor", limit: maxUpload, items: s.cfg.Trust,
-		list: func(items []TrustAnchor) any {
-			return struct {
-				Items []TrustAnchor `json:"trust"`
-			}{items}
-		},
-		id: func(t TrustAnchor) int64 { return t.ID },
+		list: listedAs[TrustAnchor]("trust"),
+		id:   func(t TrustAnchor) int64 { return t.ID },
 	}
 	policies := resource[TLSPolicy, TLSPolicyInput]{
 		path: "/tls-policies", name: "TLS policy", limit: maxJSON, items: s.cfg.TLSPolicies,
-		list: func(items []TLSPolicy) any {
-			return struct {
-				Items []TLSPolicy `json:"tlsPolicies"`
-			}{items}
-		},
-		id: func(p TLSPolicy) int64 { return p.ID },
+		list: listedAs[TLSPolicy]("tlsPolicies"),
+		id:   func(p TLSPolicy) int64 { return p.ID },
 	}
 	routes := append(certificates.routes(), trust.routes()...)
 	routes = append(routes, policies.routes()...)

@@ -126,3 +126,8 @@ func (c resource[T, In]) problem(err error) error {
 	}
 	return err
 }
+
+// listedAs makes the answer that lists items under a name.
+func listedAs[T any](name string) func([]T) any {
+	return func(items []T) any { return map[string][]T{name: items} }
+}

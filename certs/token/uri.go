@@ -36,12 +36,6 @@ type address struct {
 	pinSource                          string
 }
 
-// Valid says whether uri is one that Open takes, without looking for the token.
-func Valid(uri string) error {
-	_, err := parse(uri)
-	return err
-}
-
 // parse takes a PKCS#11 URI apart (RFC 7512 section 2.3).
 func parse(uri string) (a address, err error) {
 	rest, ok := strings.CutPrefix(uri, "pkcs11:")

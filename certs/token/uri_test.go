@@ -22,7 +22,7 @@ func TestURI(t *testing.T) {
 		if got, err := parse(uri); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s is %+v (%v), want %+v", uri, got, err, want)
 		}
-		if err := Valid(uri); err != nil {
+		if _, err := parse(uri); err != nil {
 			t.Error(err)
 		}
 	}
@@ -38,7 +38,7 @@ func TestURI(t *testing.T) {
 		"pkcs11:type=public?module-path=/m.so":         `type is "public"`,
 		"pkcs11:?module-path=/m.so&pin-value=geheim12": "the PIN stands in the PKCS#11 URI",
 	} {
-		err := Valid(uri)
+		_, err := parse(uri)
 		var e *keyfile.Error
 		if !errors.As(err, &e) || !strings.Contains(e.What, words) || e.Hint == "" {
 			t.Errorf("%s: error is %v, want %q", uri, err, words)
