@@ -14,7 +14,7 @@ export interface Scanned {
 export function scanned(kind: Scanner, bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<Scanned> {
   if (bytes.length <= small) return Promise.resolve({ bytes, lines: scan(kind, bytes) })
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('worker.js', document.baseURI))
+    const worker = new Worker(new URL('worker.js', document.baseURI), { type: 'module' })
     const stop = () => {
       worker.terminate()
       reject(new DOMException('no longer wanted', 'AbortError'))
