@@ -9,6 +9,7 @@ import './style/detail.css'
 import './style/forms.css'
 import './style/settings.css'
 import './style/way.css'
+import './style/palette.css'
 
 const app = new Console()
 app.start()

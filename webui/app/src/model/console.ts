@@ -69,6 +69,8 @@ export class Console {
   /** The exchange that is to be sent again in another way. */
   readonly resending = signal<Summary | undefined>(undefined)
   readonly help = signal(false)
+  /** Whether the palette of actions is open. */
+  readonly palette = signal(false)
   /** Whether the list of filters at hand is open. */
   readonly quick = signal(false)
   readonly confirming = signal<{ text: string; label: string; run: () => void } | undefined>(undefined)
@@ -122,8 +124,7 @@ export class Console {
     let written = 0
     let due: ReturnType<typeof setTimeout> | undefined
     effect(() => {
-      const view: View = { page: this.page.value, section: this.section.value, filter: this.feed.filter.value, id: this.selected.value, tab: this.tab.value }
-      const hash = format(view)
+      const hash = format(this.view())
       clearTimeout(due)
       due = setTimeout(() => {
         // An address that somebody else has just set is to be read, not written over.
@@ -359,6 +360,15 @@ export class Console {
       await copy(text)
       this.say(`${what} copied.`)
     })
+  }
+
+  /** copyLink copies an address that opens this view again, in a browser that knows this console. */
+  async copyLink(): Promise<void> {
+    await this.copyText(location.origin + location.pathname + format(this.view()), 'Link')
+  }
+
+  private view(): View {
+    return { page: this.page.value, section: this.section.value, filter: this.feed.filter.value, id: this.selected.value, tab: this.tab.value }
   }
 
   async toggleMark(): Promise<void> {

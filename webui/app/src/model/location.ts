@@ -2,6 +2,7 @@
 
 export type Tab = 'overview' | 'headers' | 'body' | 'timing' | 'route' | 'tls' | 'messages'
 export const tabs: readonly Tab[] = ['overview', 'headers', 'body', 'timing', 'route', 'tls', 'messages']
+export const tabNames: Record<Tab, string> = { overview: 'Overview', headers: 'Headers', body: 'Body', timing: 'Timing', route: 'Route', tls: 'TLS', messages: 'Messages' }
 
 /** The parts of the settings, each with an address of its own: #/settings/trust */
 export type Section = 'certificates' | 'trust' | 'tls' | 'routes' | 'inventory'

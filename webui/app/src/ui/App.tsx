@@ -6,6 +6,7 @@ import { Detail } from './Detail.tsx'
 import { Confirm, Help } from './dialogs.tsx'
 import { Empty } from './Empty.tsx'
 import { List } from './List.tsx'
+import { Palette } from './Palette.tsx'
 import { RulesPage } from './Rules.tsx'
 import { Resend } from './SendAs.tsx'
 import { SettingsForm, SettingsPage } from './settings/Settings.tsx'
@@ -34,6 +35,7 @@ export function App() {
       <SettingsForm />
       {app.trying.value && <Trial what={app.trying.value} />}
       {app.help.value && <Help />}
+      {app.palette.value && <Palette />}
       {app.confirming.value && <Confirm />}
       <div class="offscreen" role="status" aria-live="polite">{app.spoken}</div>
     </div>

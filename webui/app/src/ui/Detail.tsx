@@ -5,11 +5,11 @@ import type { Exchange } from '../api/types.ts'
 import { outcome, statusText } from '../lib/story.ts'
 import { parts } from '../lib/url.ts'
 import { clip, visible } from '../lib/visible.ts'
-import { tabs, type Tab } from '../model/location.ts'
+import { tabNames as names, tabs, type Tab } from '../model/location.ts'
 import { Body, bodyInfo } from './Body.tsx'
 import { useConsole } from './context.ts'
 import { HeadersTab } from './Headers.tsx'
-import { grid } from './keys.ts'
+import { grid } from './focus.ts'
 import { Back, Close, Copy, Edit, Key, outcomeName, Replay, Sign, Star, Trash } from './icons.tsx'
 import { Messages } from './Messages.tsx'
 import { Overview } from './Overview.tsx'
@@ -17,8 +17,6 @@ import { Text } from './Text.tsx'
 import { Timing } from './Timing.tsx'
 import { Tls } from './Tls.tsx'
 import { RouteTab } from './Way.tsx'
-
-const names: Record<Tab, string> = { overview: 'Overview', headers: 'Headers', body: 'Body', timing: 'Timing', route: 'Route', tls: 'TLS', messages: 'Messages' }
 
 export function Detail() {
   const app = useConsole()

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { visible } from '../lib/visible.ts'
 import { useConsole } from './context.ts'
 import { Close, Funnel, Search } from './icons.tsx'
-import { grid } from './keys.ts'
+import { grid } from './focus.ts'
 
 /** FilterBox takes a filter. A mistake in it is underlined where it stands, and said below. */
 export function FilterBox() {

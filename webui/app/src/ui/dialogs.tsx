@@ -1,9 +1,11 @@
 import { useEffect, useId, useRef } from 'preact/hooks'
 import type { ComponentChildren } from 'preact'
+import { groups, written, type Group } from '../model/actions.ts'
 import { visible } from '../lib/visible.ts'
+import { actions } from './actions.ts'
 import { useConsole } from './context.ts'
+import { isMac } from './focus.ts'
 import { Close } from './icons.tsx'
-import { keyHelp } from './keys.ts'
 
 /** Dialog is a modal window: the browser keeps focus inside, closes it on Esc and gives focus back. */
 export function Dialog({ title, onClose, children, class: name = '' }: { title: string; onClose: () => void; children: ComponentChildren; class?: string }) {
@@ -61,6 +63,18 @@ const examples: [string, string][] = [
   ['host:api.test -path:/health', 'this, but not that'],
 ]
 
+/** Keys lists the keys of one group of actions. */
+function Keys({ group }: { group: Group }) {
+  const mine = actions.filter((a) => a.group === group).map((a) => ({ keys: written(a, isMac()), label: a.label })).filter((k) => k.keys !== '')
+  if (mine.length === 0) return null
+  return (
+    <>
+      <h4>{group}</h4>
+      <dl>{mine.map((k) => <div key={k.keys}><dt><kbd>{k.keys}</kbd></dt><dd>{k.label}</dd></div>)}</dl>
+    </>
+  )
+}
+
 export function Help() {
   const app = useConsole()
   return (
@@ -68,7 +82,7 @@ export function Help() {
       <div class="columns" tabIndex={0} role="group" aria-label="Keys and filters">
         <section>
           <h3>Keys</h3>
-          <dl>{keyHelp.map((k) => <div key={k.label}><dt><kbd>{k.label}</kbd></dt><dd>{k.does}</dd></div>)}</dl>
+          {groups.map((g) => <Keys key={g} group={g} />)}
         </section>
         <section>
           <h3>Filters</h3>
