@@ -374,6 +374,8 @@ type Message struct {
 	// Size is the payload's length; what was kept of it may be shorter (Truncated).
 	Size      int64 `json:"size"`
 	Truncated bool  `json:"truncated,omitempty"`
+	// Injected says that eaves put the message in: neither client nor origin said it.
+	Injected bool `json:"injected,omitempty"`
 	// Data is the payload. In JSON it is text, or data (base64) where it is not text.
 	Data []byte `json:"-"`
 }

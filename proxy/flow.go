@@ -58,7 +58,8 @@ type flow struct {
 	// keepBody reads what the client has sent of a body that no origin took, so that it is recorded and can be sent again.
 	// May be nil.
 	keepBody  func(io.Reader)
-	upgrading string // the protocol the client wants to change to
+	upgrading string  // the protocol the client wants to change to
+	script    *script // says what the client of a replayed conversation said; nil: nobody does
 
 	source     capture.Source
 	choice     upstream.Choice

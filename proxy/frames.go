@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"io"
 	"strconv"
@@ -13,17 +14,25 @@ import (
 	"eaves/capture"
 )
 
-// deflate is what permessage-deflate (RFC 7692) was agreed to be, for each direction.
-type deflate struct{ client, server *inflater }
+// deflate is what permessage-deflate (RFC 7692) was agreed to be, for each direction. other is another extension that was
+// agreed, "" for none.
+type deflate struct {
+	client, server *inflater
+	other          string
+}
 
 // deflateOf reads the server's answer to the offer of extensions.
-func deflateOf(extensions []string) deflate {
+func deflateOf(extensions []string) (d deflate) {
 	for _, ext := range strings.Split(strings.Join(extensions, ","), ",") {
 		params := strings.Split(ext, ";")
-		if !strings.EqualFold(strings.TrimSpace(params[0]), "permessage-deflate") {
+		if name := strings.TrimSpace(params[0]); !strings.EqualFold(name, "permessage-deflate") {
+			d.other = cmp.Or(d.other, name)
 			continue
 		}
-		d := deflate{client: &inflater{takeover: true}, server: &inflater{takeover: true}}
+		if d.client != nil {
+			continue
+		}
+		d.client, d.server = &inflater{takeover: true}, &inflater{takeover: true}
 		for _, p := range params[1:] {
 			name, _, _ := strings.Cut(strings.TrimSpace(p), "=")
 			switch strings.ToLower(strings.TrimSpace(name)) {
@@ -33,9 +42,8 @@ func deflateOf(extensions []string) deflate {
 				d.server.takeover = false
 			}
 		}
-		return d
 	}
-	return deflate{}
+	return d
 }
 
 // keptMessage is how much of one message is recorded; the rest is counted.
@@ -108,6 +116,7 @@ type frameTap struct {
 	fin     bool
 	control []byte // payload of a control frame under way
 	lost    bool
+	closed  bool // a Close has passed
 
 	message    []byte // payload of the message under way, as far as it is kept
 	size       int64
@@ -121,8 +130,18 @@ func newFrameTap(rec capture.Recording, direction string, inflate *inflater) *fr
 
 func (t *frameTap) pass(p []byte) {
 	for len(p) > 0 && !t.lost {
-		if t.left == 0 && !t.inPayload() {
+		p = t.step(p)
+	}
+}
+
+// step reads on, up to the end of the frame under way at most, and returns what is left of p.
+func (t *frameTap) step(p []byte) []byte {
+	for len(p) > 0 && !t.lost {
+		if !t.inPayload() {
 			p = t.readHead(p)
+			if t.betweenFrames() {
+				return p
+			}
 			continue
 		}
 		n := uint64(len(p))
@@ -134,9 +153,15 @@ func (t *frameTap) pass(p []byte) {
 		p = p[n:]
 		if t.left == 0 {
 			t.endFrame()
+			return p
 		}
 	}
+	return p
 }
+
+// betweenFrames says whether the bytes so far end with a frame, betweenMessages whether they end with a whole message.
+func (t *frameTap) betweenFrames() bool   { return t.head == nil && t.left == 0 && !t.lost }
+func (t *frameTap) betweenMessages() bool { return t.betweenFrames() && t.kind == 0 }
 
 // inPayload says whether a frame's head is complete.
 func (t *frameTap) inPayload() bool { return t.head == nil && t.left > 0 }
@@ -235,6 +260,7 @@ func (t *frameTap) endFrame() {
 			data = append([]byte(strconv.Itoa(int(binary.BigEndian.Uint16(data)))+" "), data[2:]...)
 		}
 		t.control = nil
+		t.closed = t.closed || t.op == opClose
 		t.rec.Message(capture.Message{Direction: t.direction, Kind: kind, Time: now, Size: size, Data: data})
 		return
 	}

@@ -116,7 +116,9 @@ type Proxy struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]netip.AddrPort
 	conns     map[*clientConn]struct{}
-	flows     sync.WaitGroup // connections and replays
+	// conversations are the open WebSockets, by the ids of their exchanges.
+	conversations map[int64]*conversation
+	flows         sync.WaitGroup // connections and replays
 }
 
 // New makes a proxy. It starts nothing.
@@ -137,9 +139,10 @@ func New(cfg Config) *Proxy {
 		cfg.Log = func(string) {}
 	}
 	p := &Proxy{
-		cfg:       cfg,
-		listeners: make(map[net.Listener]netip.AddrPort),
-		conns:     make(map[*clientConn]struct{}),
+		cfg:           cfg,
+		listeners:     make(map[net.Listener]netip.AddrPort),
+		conns:         make(map[*clientConn]struct{}),
+		conversations: make(map[int64]*conversation),
 	}
 	p.quit, p.kill = context.WithCancel(context.Background())
 	p.stopping, p.stop = context.WithCancel(p.quit)

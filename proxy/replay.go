@@ -30,6 +30,10 @@ type ReplayRequest struct {
 	Length int64
 	// Trailer follows a chunked body.
 	Trailer capture.Header
+	// Conversation gives what the client of a WebSocket said, line by line until io.EOF; nil: nothing is said. Timed says
+	// that it is to be said with the pauses it had, else each line once the origin has said as much as it had before.
+	Conversation func() (Line, error)
+	Timed        bool
 	// ReplayOf is the exchange that is sent again; 0: composed.
 	ReplayOf int64
 	// Choice is what this request does otherwise than the configuration says: another client certificate, say.
@@ -135,6 +139,10 @@ func (p *Proxy) replayFlow(req ReplayRequest) (*flow, error) {
 	if up := fields.Get("Upgrade"); up != "" && fields.HasToken("Connection", "upgrade") {
 		f.upgrading, f.http2, f.proto = up, false, "HTTP/1.1"
 		f.client = discardClient{webSocket: isWebSocket(up)}
+		if isWebSocket(up) && req.Conversation != nil {
+			f.script = newScript(req.Conversation, req.Timed)
+			f.client = talkingClient{script: f.script}
+		}
 	}
 	switch {
 	case req.Body == nil && fields.Get("Content-Length") == "0":

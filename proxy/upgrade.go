@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,16 +34,23 @@ func (f *flow) switchProtocols(r *http.Request, resp *upstream.Response) *http.R
 	var client, server io.ReadWriteCloser = cc, resp.Conn
 	if isWebSocket(f.upgrading) {
 		f.rec.Update(func(x *capture.Exchange) { x.Kind = capture.KindWebSocket })
-		deflate := deflateOf(fields.Values("Sec-WebSocket-Extensions"))
-		client = &tapped{ReadWriteCloser: client, tap: newFrameTap(f.rec, "sent", deflate.client)}
-		server = &tapped{ReadWriteCloser: server, tap: newFrameTap(f.rec, "received", deflate.server)}
+		agreed := deflateOf(fields.Values("Sec-WebSocket-Extensions"))
+		talk := &conversation{sent: newGate(f.rec, "sent", agreed.client, server), received: newGate(f.rec, "received", agreed.server, client)}
+		client, server = &gated{client, talk.received}, &gated{server, talk.sent}
+		defer f.p.converse(f.rec.ID(), talk, agreed)()
+		if f.script != nil {
+			f.script.listen()
+		}
 	} else {
 		client = &tapped{ReadWriteCloser: client, tap: bodyTap{f.rec, capture.SideRequest}}
 		server = &tapped{ReadWriteCloser: server, tap: bodyTap{f.rec, capture.SideResponse}}
 	}
 	closeBoth := func() { client.Close(); server.Close() }
 	stop, stopped := context.AfterFunc(f, closeBoth), context.AfterFunc(f.p.stopping, closeBoth)
-	if f.source != capture.SourceProxy {
+	switch {
+	case f.script != nil:
+		f.script.ended = sync.OnceFunc(func() { time.AfterFunc(replayedConversation, closeBoth) })
+	case f.source != capture.SourceProxy:
 		// Nobody speaks for the client, and a server may wait for it for ever.
 		defer time.AfterFunc(replayedConversation, closeBoth).Stop()
 	}
@@ -51,6 +59,8 @@ func (f *flow) switchProtocols(r *http.Request, resp *upstream.Response) *http.R
 	stop()
 	stopped()
 	switch {
+	case f.script != nil && f.script.err != nil:
+		f.noteCut(capture.StageClient, "the conversation could not be said again to its end: "+f.script.err.Error())
 	case err != nil && f.p.stopping.Err() != nil:
 		f.noteCut(capture.StageHTTP, "eaves was stopped while the conversation went on")
 	case err != nil:

@@ -91,50 +91,6 @@ func (s *Server) get(w http.ResponseWriter, r *request) error {
 	return writeJSON(w, r, http.StatusOK, x)
 }
 
-// messageBytes bounds a page of messages, whatever their number.
-const messageBytes = 4 << 20
-
-func (s *Server) messages(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
-	values := r.URL.Query()
-	after, _, err := number(values, "after")
-	if err != nil {
-		return err
-	}
-	limit, has, err := number(values, "limit")
-	if err != nil {
-		return err
-	}
-	if !has {
-		limit = defaultLimit
-	} else if limit < 1 || limit > maxLimit {
-		return bad("limit", fmt.Sprintf("limit is a number from 1 to %d", maxLimit))
-	}
-	if _, err := s.cfg.Store.Get(r.Context(), id); err != nil {
-		return err
-	}
-	// Messages can be large: they are read in small steps, and a page ends early rather than grow without bound.
-	out := []capture.Message{}
-	for size := 0; int64(len(out)) < limit && size < messageBytes; {
-		step, err := s.cfg.Store.Messages(r.Context(), id, after, int(min(messageStep, limit-int64(len(out)))))
-		if err != nil {
-			return err
-		}
-		for _, m := range step {
-			after = m.N
-			size += len(m.Data)
-			out = append(out, m)
-		}
-		if len(step) == 0 {
-			break
-		}
-	}
-	return writeJSON(w, r, http.StatusOK, map[string]any{"messages": out})
-}
-
 // removed says how many exchanges an operation removed, and the bytes it gave back to the disk.
 type removed struct {
 	Removed int64  `json:"removed"`

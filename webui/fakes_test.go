@@ -305,9 +305,11 @@ func (s *fakeSubscription) Close() { s.f.mu.Lock(); s.f.subs--; s.f.mu.Unlock() 
 
 // fakeSender remembers what it was given to send.
 type fakeSender struct {
-	got  Outgoing
-	body []byte
-	err  error
+	got      Outgoing
+	body     []byte
+	injected Injection
+	into     int64
+	err      error
 }
 
 func (f *fakeSender) Send(ctx context.Context, o Outgoing) (int64, error) {
@@ -317,6 +319,12 @@ func (f *fakeSender) Send(ctx context.Context, o Outgoing) (int64, error) {
 		o.Body.Close()
 	}
 	return 99, f.err
+}
+
+// Inject notes what is put into a conversation.
+func (f *fakeSender) Inject(id int64, m Injection) error {
+	f.injected, f.into = m, id
+	return f.err
 }
 
 type fakeRecording struct{ on bool }
@@ -370,7 +378,7 @@ func newLab(t *testing.T, change ...func(*Config)) *lab {
 	l := &lab{t: t, store: newFakeStore(), sender: &fakeSender{}, rules: &fakeRules{}, logged: &strings.Builder{}}
 	var mu sync.Mutex
 	cfg := Config{
-		Token: testToken, Version: "1.2.3", Store: l.store, Sender: l.sender, Rules: l.rules, Recording: &fakeRecording{on: true}, Diagnostician: fakeDiagnostician{}, Inventory: fakeInventory{},
+		Token: testToken, Version: "1.2.3", Store: l.store, Sender: l.sender, Injector: l.sender, Rules: l.rules, Recording: &fakeRecording{on: true}, Diagnostician: fakeDiagnostician{}, Inventory: fakeInventory{},
 		About:       About{Proxy: "127.0.0.1:8484", Console: "http://127.0.0.1:8485", CA: "/data/ca.pem", Data: "/data"},
 		Certificate: func() []byte { return []byte("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n") },
 		Assets:      fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>eaves</title>")}, "app.js": {Data: []byte("'use strict'")}, "a/b.css": {Data: []byte("p{}")}},

@@ -108,6 +108,16 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/exchanges/{id}/messages", "/exchanges/2/messages?after=1&limit=1", "", 200},
 		{"GET", "/exchanges/{id}/messages", "/exchanges/77/messages", "", 404},
 		{"GET", "/exchanges/{id}/messages", "/exchanges/2/messages?limit=-1", "", 400},
+		{"GET", "/exchanges/{id}/messages", "/exchanges/2/messages?contains=HELLO&direction=sent", "", 200},
+		{"GET", "/exchanges/{id}/messages", "/exchanges/2/messages?direction=up", "", 400},
+		{"POST", "/exchanges/{id}/messages", "/exchanges/1/messages", `{"direction":"sent","kind":"text","text":"x"}`, 409},
+		{"POST", "/exchanges/{id}/messages", "/exchanges/2/messages", `{"direction":"up","kind":"text","text":"x"}`, 400},
+		{"POST", "/exchanges/{id}/messages", "/exchanges/2/messages", `{"direction":"sent","kind":"event","text":"x"}`, 400},
+		{"POST", "/exchanges/{id}/messages", "/exchanges/2/messages", `{"direction":"sent","kind":"text","text":"x","data":"AA=="}`, 400},
+		{"POST", "/exchanges/{id}/messages", "/exchanges/77/messages", `{"direction":"sent","kind":"text","text":"x"}`, 404},
+		{"POST", "/exchanges/{id}/messages", "/exchanges/2/messages", `{"direction":"sent","kind":"close","text":"bye","code":1000}`, 202},
+		{"POST", "/exchanges/{id}/replay", "/exchanges/2/replay", `{"pauses":"recorded"}`, 202},
+		{"POST", "/exchanges/{id}/replay", "/exchanges/2/replay", `{"pauses":"long"}`, 400},
 		{"POST", "/exchanges/{id}/replay", "/exchanges/1/replay", "", 202},
 		{"POST", "/exchanges/{id}/replay", "/exchanges/1/replay", `{"method":"POST","headers":[{"name":"A","value":"b"}],"body":"x"}`, 202},
 		{"POST", "/exchanges/{id}/replay", "/exchanges/1/replay", `{"certificate":"none","verify":true}`, 202},
@@ -273,7 +283,7 @@ func full(l *lab) {
 	l.store.put(ws)
 	l.store.say(2, "one")
 	l.store.mu.Lock()
-	l.store.messages[2] = append(l.store.messages[2], capture.Message{N: 2, Direction: "received", Kind: "binary", Data: []byte{0, 255}, Size: 2, Truncated: true})
+	l.store.messages[2] = append(l.store.messages[2], capture.Message{N: 2, Direction: "received", Kind: "binary", Data: []byte{0, 255}, Size: 2, Truncated: true, Injected: true})
 	l.store.mu.Unlock()
 	failed := sample(3)
 	failed.State, failed.Response, failed.Route = capture.StateFailed, nil, nil

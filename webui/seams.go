@@ -161,8 +161,38 @@ type Outgoing struct {
 	Verify *bool
 	// Via is the way to take: direct, system, pac+URL, or proxies in order, commas between them; nil: as configured.
 	Via []string
+	// Conversation gives what the client of a WebSocket said, line by line until io.EOF; nil: nothing. Timed says that the
+	// pauses are to be kept.
+	Conversation func() (Line, error)
+	Timed        bool
 	// Edited says that the body is not the one that Header was written for, so that its length must be said anew.
 	Edited bool
+}
+
+// Line is what the client of a recorded conversation said.
+type Line struct {
+	Kind string
+	Data []byte
+	// Pause is how long after the line before it came.
+	Pause time.Duration
+	// Heard is how many messages the origin had said by then.
+	Heard int64
+}
+
+// Injector puts messages into open conversations.
+type Injector interface {
+	// Inject sends a message as soon as it can stand between what its side itself says. An error says in a plain sentence
+	// why that cannot be.
+	Inject(id int64, m Injection) error
+}
+
+// Injection is a message for an open WebSocket.
+type Injection struct {
+	// Direction is sent (to the origin) or received (by the client), Kind text, binary, ping or close.
+	Direction, Kind string
+	Data            []byte
+	// Code is a close's code, 0 for none; Data is then its reason.
+	Code int
 }
 
 // Recording is the switch that says whether live traffic is recorded.

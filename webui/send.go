@@ -27,6 +27,8 @@ type overrides struct {
 	Verify *bool `json:"verify"`
 	// Via is the way to take: direct, system, pac+URL, or proxies with commas between them.
 	Via *string `json:"via"`
+	// Pauses says how the messages of a WebSocket follow one another: recorded, or none: as the origin answers.
+	Pauses *string `json:"pauses"`
 }
 
 // noCertificate is what a request says that no client certificate is to be shown for.
@@ -137,6 +139,12 @@ func (s *Server) replay(w http.ResponseWriter, r *request) error {
 	}
 	o := Outgoing{ReplayOf: id, Method: x.Request.Method, URL: x.Request.URL, Target: x.Request.Target, HTTPVersion: x.Request.HTTPVersion,
 		Header: x.Request.Header, Trailer: x.Request.Trailer}
+	if o.Timed, err = pauses(v.Pauses); err != nil {
+		return err
+	}
+	if x.Kind == capture.KindWebSocket {
+		o.Conversation = s.conversation(r.Context(), x)
+	}
 	if x.TLS != nil {
 		o.ServerName = x.TLS.ServerName
 	}

@@ -64,6 +64,8 @@ type Config struct {
 	Store Store
 	// Sender sends requests again, or for the first time. Without one, sending is refused.
 	Sender Sender
+	// Injector puts messages into open conversations. Without one, that is refused.
+	Injector Injector
 	// Recording switches recording on and off. Without one, recording is always on.
 	Recording Recording
 	// Rules keeps the rules. Without one, there are none and none can be added.

@@ -230,11 +230,11 @@ func (s *Store) Messages(ctx context.Context, id, after int64, limit int) ([]cap
 	var messages []capture.Message
 	err := s.pool.use(ctx, func(c *conn) error {
 		bytes := 0
-		var dest [8]driver.Value
-		err := c.each(ctx, "SELECT n, sent, kind, time, size, truncated, file, data FROM messages WHERE exchange = ? AND n > ? ORDER BY n LIMIT ?",
+		var dest [9]driver.Value
+		err := c.each(ctx, "SELECT n, sent, kind, time, size, truncated, file, data, injected FROM messages WHERE exchange = ? AND n > ? ORDER BY n LIMIT ?",
 			named([]any{id, after, limit}), dest[:], func() error {
 				m := capture.Message{N: asInt(dest[0]), Direction: "received", Kind: asString(dest[2]), Time: time.UnixMicro(asInt(dest[3])),
-					Size: asInt(dest[4]), Truncated: asInt(dest[5]) != 0, Data: asBytes(dest[7])}
+					Size: asInt(dest[4]), Truncated: asInt(dest[5]) != 0, Data: asBytes(dest[7]), Injected: asInt(dest[8]) != 0}
 				if asInt(dest[1]) != 0 {
 					m.Direction = "sent"
 				}

@@ -63,11 +63,11 @@ func (w *writer) prepare() error {
 		insertExchange("REPLACE"): &w.replace,
 		"INSERT" + details:        &w.insertDetails,
 		"REPLACE" + details:       &w.replaceDetails,
-		"REPLACE INTO messages (exchange, n, sent, kind, time, size, truncated, file, data) VALUES (?,?,?,?,?,?,?,?,?)": &w.insertMessage,
-		"INSERT INTO files (hash, size, refs) VALUES (?,?,1) ON CONFLICT (hash) DO UPDATE SET refs = refs + 1":          &w.countFile,
-		"INSERT INTO receipts (hash, receipt) VALUES (?,?) ON CONFLICT (hash) DO NOTHING":                               &w.insertReceipt,
-		"REPLACE INTO certificates (sha256, kind, certificate, host, exchange, seen) VALUES (?,?,?,?,?,?)":              &w.insertCertificate,
-		"INSERT INTO store (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value":            &w.setNumber,
+		"REPLACE INTO messages (exchange, n, sent, kind, time, size, truncated, file, data, injected) VALUES (?,?,?,?,?,?,?,?,?,?)": &w.insertMessage,
+		"INSERT INTO files (hash, size, refs) VALUES (?,?,1) ON CONFLICT (hash) DO UPDATE SET refs = refs + 1":                      &w.countFile,
+		"INSERT INTO receipts (hash, receipt) VALUES (?,?) ON CONFLICT (hash) DO NOTHING":                                           &w.insertReceipt,
+		"REPLACE INTO certificates (sha256, kind, certificate, host, exchange, seen) VALUES (?,?,?,?,?,?)":                          &w.insertCertificate,
+		"INSERT INTO store (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value":                        &w.setNumber,
 	} {
 		st, err := w.conn.prepare(sql)
 		if err != nil {
@@ -430,7 +430,7 @@ func (w *writer) message(e *entry) error {
 	} else if len(m.Data) > 0 {
 		data = m.Data
 	}
-	if err := w.insertMessage.with(e.r.id, m.N, integer(m.Direction == "sent"), m.Kind, m.Time.UnixMicro(), m.Size, integer(m.Truncated), file, data); err != nil {
+	if err := w.insertMessage.with(e.r.id, m.N, integer(m.Direction == "sent"), m.Kind, m.Time.UnixMicro(), m.Size, integer(m.Truncated), file, data, integer(m.Injected)); err != nil {
 		return err
 	}
 	if len(m.Data) > feedMessage {

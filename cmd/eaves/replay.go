@@ -35,7 +35,8 @@ func (p *program) replayCommand() *cobra.Command {
   eaves replay 'host:api.test method:GET' --expect 'status:2xx took<500ms' --junit replay.xml
   eaves replay 42 --diff`,
 		Long: `replay sends captured requests again, oldest first, through the same pipeline as live traffic, and records each result as a
-new exchange whose replayOf names the old one. It prints a line for each: the old id, the new id, status, method, URL, time.
+new exchange whose replayOf names the old one. A WebSocket is opened anew, and what its client said is said again, each
+message once the origin has said as much as it had before. It prints a line for each: the old id, the new id, status, method, URL, time.
 
 The exit status is 1 when a request failed or a result does not match --expect.`,
 		Args: cobra.MinimumNArgs(1),
@@ -56,7 +57,7 @@ The exit status is 1 when a request failed or a result does not match --expect.`
 	f.StringVar(&r.verify, "verify", "", "`on|off`: verify the server or not, whatever is configured")
 	f.IntVar(&r.times, "times", 1, "send each `N` times")
 	f.IntVar(&r.concurrency, "concurrency", 1, "send up to `N` at once (with --keep-timing: as many as there were)")
-	f.BoolVar(&r.keepTiming, "keep-timing", false, "send with the pauses that were between the captured requests")
+	f.BoolVar(&r.keepTiming, "keep-timing", false, "send with the pauses that were between the captured requests, and the messages of a WebSocket")
 	f.BoolVar(&r.diff, "diff", false, "print what differs between each result and what it repeats")
 	f.StringVar(&r.expect, "expect", "", "fail unless every result matches `FILTER`")
 	f.StringVar(&r.junit, "junit", "", "write the results to `FILE` as JUnit XML")
@@ -106,6 +107,9 @@ func (r *replayer) check() error {
 	r.changes.certificate = r.cert
 	if r.changes.via, err = ways(r.via); err != nil {
 		return err
+	}
+	if r.keepTiming {
+		r.changes.pauses = "recorded"
 	}
 	r.changes.verify, err = onOff("--verify", r.verify)
 	return err
@@ -282,6 +286,7 @@ type changes struct {
 	certificate string
 	via         []string
 	verify      *bool
+	pauses      string // of a WebSocket's messages
 }
 
 // parseChanges reads the values of --set.
@@ -333,6 +338,9 @@ func (c changes) overrides(ctx context.Context, api *client.Client, id int64) (m
 	}
 	if c.verify != nil {
 		o["verify"] = *c.verify
+	}
+	if c.pauses != "" {
+		o["pauses"] = c.pauses
 	}
 	if len(c.headers) > 0 {
 		x, err := api.Exchange(ctx, id)

@@ -32,10 +32,23 @@ func (s sender) Send(ctx context.Context, o webui.Outgoing) (int64, error) {
 		}
 		return 0, err
 	}
+	var conversation func() (proxy.Line, error)
+	if o.Conversation != nil {
+		conversation = func() (proxy.Line, error) {
+			l, err := o.Conversation()
+			return proxy.Line(l), err
+		}
+	}
 	return s.c.proxy.Replay(ctx, proxy.ReplayRequest{
 		Method: o.Method, URL: o.URL, Target: o.Target, ServerName: o.ServerName, Header: header, HTTPVersion: o.HTTPVersion,
 		Body: o.Body, Length: o.Size, Trailer: o.Trailer, ReplayOf: o.ReplayOf, Choice: choice,
+		Conversation: conversation, Timed: o.Timed,
 	}, nil)
+}
+
+// Inject puts a message into an open conversation.
+func (s sender) Inject(id int64, m webui.Injection) error {
+	return s.c.proxy.Inject(id, proxy.Injection(m))
 }
 
 // without returns the header without the named fields.

@@ -186,6 +186,7 @@ func (c *core) newConsole(about webui.About, hosts []string, log func(string)) {
 		About:       about,
 		Store:       apistore.New(c.store),
 		Sender:      sender{c},
+		Injector:    sender{c},
 		Recording:   recordingSwitch{c.settings},
 		Rules:       ruleKeeper{c.settings},
 		Certificate: c.ca.PEM,
