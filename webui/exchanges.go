@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"eaves/capture"
@@ -16,6 +18,9 @@ const (
 	defaultLimit = 100
 	maxLimit     = 5000
 )
+
+// sortColumns are what a list can be sorted by.
+var sortColumns = []string{"started", "took", "size", "status", "method", "host", "path", "type", "client", "route", "protocol"}
 
 // page is a page of exchanges as the API gives it. Seq is a cursor: a stream opened with after=Seq tells everything that
 // this page does not.
@@ -58,6 +63,17 @@ func (s *Server) list(w http.ResponseWriter, r *request) error {
 	}
 	if given > 1 {
 		return bad("", "before, after and changedAfter exclude one another")
+	}
+	if values.Has("sort") {
+		if q.Sort = values.Get("sort"); !slices.Contains(sortColumns, q.Sort) {
+			return bad("sort", "a list is sorted by "+strings.Join(sortColumns, ", "))
+		}
+		if given > 0 {
+			return bad("sort", "a sorted list has one page: sort excludes before, after and changedAfter")
+		}
+	}
+	if q.Ascending, err = boolean(values, "ascending"); err != nil {
+		return err
 	}
 	q.ByID, q.ByChange = values.Has("after"), values.Has("changedAfter")
 	if q.Total, err = boolean(values, "total"); err != nil {

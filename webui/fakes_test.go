@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -138,6 +139,47 @@ func (f *fakeStore) List(ctx context.Context, q Query) (Page, error) {
 		p.Total = -1
 	}
 	return p, nil
+}
+
+func (f *fakeStore) Groups(_ context.Context, q *filter.Filter, by capture.Grouping) (capture.Groups, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := capture.Groups{Covered: 1}
+	sums := make(map[string]capture.Totals)
+	for _, x := range f.rows {
+		if f.match(q, x) {
+			name := x.Client.Address
+			if by == capture.ByHost {
+				if u, err := url.Parse(x.Request.URL); err == nil {
+					name = u.Hostname()
+				}
+			}
+			one := capture.Totals{Count: 1, First: x.Started, Last: x.Started}
+			sum := sums[name]
+			sum.Add(one)
+			sums[name] = sum
+			out.All.Add(one)
+		}
+	}
+	for name, sum := range sums {
+		out.Groups = append(out.Groups, capture.Group{Name: name, Totals: sum})
+	}
+	return out, nil
+}
+
+func (f *fakeStore) Timeline(_ context.Context, q *filter.Filter, from, _ time.Time, buckets int) (capture.Timeline, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := capture.Timeline{Start: from, Step: time.Second, Buckets: buckets, Covered: 0.5}
+	for _, x := range f.rows {
+		if f.match(q, x) {
+			out.All.Add(capture.Totals{Count: 1, First: x.Started, Last: x.Started})
+		}
+	}
+	if out.All.Count > 0 {
+		out.Points = []capture.Point{{Bucket: buckets - 1, Totals: out.All}}
+	}
+	return out, nil
 }
 
 func (f *fakeStore) Get(ctx context.Context, id int64) (*capture.Exchange, error) {

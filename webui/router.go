@@ -37,7 +37,7 @@ func (r *request) id() (int64, error) {
 
 // api lists the operations.
 func (s *Server) api() []route {
-	page := []string{"filter", "limit", "before", "after", "changedAfter", "total"}
+	page := []string{"filter", "limit", "before", "after", "changedAfter", "total", "sort", "ascending"}
 	routes := []route{
 		{"GET", "/exchanges", page, s.list},
 		{"DELETE", "/exchanges", []string{"filter"}, s.remove},
@@ -49,6 +49,8 @@ func (s *Server) api() []route {
 		{"POST", "/exchanges/{id}/replay", nil, s.replay},
 		{"POST", "/requests", nil, s.compose},
 		{"POST", "/prune", nil, s.prune},
+		{"GET", "/groups", []string{"by", "filter", "limit", "sort", "reverse"}, s.groups},
+		{"GET", "/timeline", []string{"filter", "buckets", "from", "to"}, s.timeline},
 		{"GET", "/export", []string{"format", "filter", "secrets"}, s.export},
 		{"POST", "/import", []string{"format"}, s.importHAR},
 		{"PUT", "/rules", nil, s.replaceRules},

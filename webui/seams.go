@@ -14,6 +14,7 @@ import (
 // Store is everything the console asks of what keeps exchanges, in the parts that each endpoint needs.
 type Store interface {
 	Exchanges
+	Summer
 	Bodies
 	Keeper
 	Feed
@@ -44,6 +45,17 @@ type Query struct {
 
 	// Total asks for the number of all that match.
 	Total bool
+
+	// Sort names a column to sort by instead, the largest first unless Ascending.
+	Sort      string
+	Ascending bool
+}
+
+// Summer adds exchanges up.
+type Summer interface {
+	Groups(ctx context.Context, f *filter.Filter, by capture.Grouping) (capture.Groups, error)
+	// Timeline is from one time to another, of everything where both are zero, in at most so many buckets.
+	Timeline(ctx context.Context, f *filter.Filter, from, to time.Time, buckets int) (capture.Timeline, error)
 }
 
 // Page is one page of summaries. Total counts what matches on all pages, if the query asked.

@@ -67,6 +67,7 @@ var fields = []field{
 	{name: "ttfb", class: classDuration, columns: []string{"ttfb"}},
 	{name: "at", class: classTime, columns: []string{"started"}, request: true},
 	{name: "client", class: classAddress, columns: []string{"client"}, request: true},
+	{name: "connection", class: className, columns: []string{"connection"}},
 	{name: "run", class: classText, columns: []string{"run"}, request: true},
 	{name: "answered", class: classEnum, columns: []string{"answered"}, choices: []string{"origin", "proxy", "eaves"}},
 	{name: "route", class: classText, columns: []string{"route"}},

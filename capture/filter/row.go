@@ -193,6 +193,11 @@ var columns = []column{
 	{name: "comment", text: func(s *subject) string { return s.Exchange.Comment }},
 }
 
+// kept are columns that filters compare and the store keeps for a reason of its own: Columns leaves them to it.
+var kept = []column{
+	{name: "connection", text: func(s *subject) string { return s.Exchange.Connection }},
+}
+
 // Columns returns the names of the columns of the table exchanges that filters compare.
 func Columns() []string {
 	names := make([]string, len(columns))
@@ -215,6 +220,11 @@ func columnNamed(name string) *column {
 	for i := range columns {
 		if columns[i].name == name {
 			return &columns[i]
+		}
+	}
+	for i := range kept {
+		if kept[i].name == name {
+			return &kept[i]
 		}
 	}
 	return nil

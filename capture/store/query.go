@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql/driver"
+	"fmt"
 	"io"
 	"iter"
 	"math"
@@ -35,6 +36,18 @@ type Query struct {
 	ChangedAfter int64
 	// Total asks for the number of all exchanges that match, on all pages.
 	Total bool
+	// Sort is a column to sort by instead, the largest first unless Ascending: such a list has one page.
+	Sort      Sort
+	Ascending bool
+}
+
+// Sort is a column that a list can be sorted by.
+type Sort string
+
+// sorts says how lists are sorted.
+var sorts = map[Sort]string{
+	"started": "x.started", "took": "x.took", "size": "x.resp_size", "status": "x.status", "method": "x.method", "host": "x.host", "path": "x.path",
+	"type": "x.type", "client": "x.client", "route": "x.route", "protocol": "x.proto",
 }
 
 // Page is an answer to a Query. Total is -1 where it was not asked for.
@@ -88,6 +101,16 @@ func (s *Store) list(ctx context.Context, c *conn, q Query, index *textIndex) (P
 			where, args = append(where, "x.id >= ?", "x.id <= ?"), append(args, lo, hi)
 		}
 		switch {
+		case q.Sort != "":
+			column, ok := sorts[q.Sort]
+			if !ok {
+				return page, fmt.Errorf("exchanges are not sorted by %s", q.Sort)
+			}
+			// What has no such thing comes last, and an index would be gone through row by row.
+			order = "+" + column + " DESC NULLS LAST, x.id DESC"
+			if q.Ascending {
+				order = "+" + column + " NULLS LAST, x.id"
+			}
 		case q.ByChange || q.ChangedAfter != 0:
 			where, args, order = append(where, "x.seq > ?"), append(args, q.ChangedAfter), "x.seq"
 		case q.ByID || q.After != 0:
@@ -178,7 +201,7 @@ const (
 // windows returns the ranges of ids to ask for, one after the other.
 func (s *Store) windows(ctx context.Context, c *conn, q Query) (iter.Seq2[int64, int64], error) {
 	one := func(yield func(lo, hi int64) bool) { yield(0, math.MaxInt64) }
-	if empty(q.Filter) || !q.Filter.NeedsBody() || q.ByChange || q.ChangedAfter != 0 {
+	if empty(q.Filter) || !q.Filter.NeedsBody() || q.Sort != "" || q.ByChange || q.ChangedAfter != 0 {
 		return one, nil
 	}
 	least, err := c.integer(ctx, "SELECT min(id) FROM exchanges")

@@ -57,6 +57,7 @@ type Store struct {
 	pool    *pool
 	writer  *writer
 	index   *textIndex // nil without FTS5
+	rollups rollups
 
 	checkpoint checkpointer
 

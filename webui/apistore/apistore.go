@@ -17,7 +17,7 @@ func New(s *store.Store) webui.Store { return adapter{s} }
 type adapter struct{ *store.Store }
 
 func (a adapter) List(ctx context.Context, q webui.Query) (webui.Page, error) {
-	in := store.Query{Filter: q.Filter, Limit: q.Limit, Before: q.Before, Total: q.Total}
+	in := store.Query{Filter: q.Filter, Limit: q.Limit, Before: q.Before, Total: q.Total, Sort: store.Sort(q.Sort), Ascending: q.Ascending}
 	// To the store, 0 means that the order is not asked for; what comes after nothing comes after -1.
 	if q.ByID {
 		in.After = orMinus(q.After)
