@@ -90,6 +90,8 @@ type Exchange struct {
 	// Certificate stands in a summary for the receipt of a client certificate: see ClientCertificate.Outcome. An exchange with
 	// its receipts has none.
 	Certificate string `json:"certificate,omitempty"`
+	// Proxies stands in a summary for the route: the addresses of the proxies on the way, in order.
+	Proxies []string `json:"proxies,omitempty"`
 	// Messages counts the messages recorded apart from the bodies: WebSocket messages, server-sent events.
 	Messages int64  `json:"messages"`
 	Mark     string `json:"mark"`
@@ -129,6 +131,9 @@ func (x *Exchange) Summary() *Exchange {
 	s := *x
 	if x.TLS != nil && x.TLS.ClientCertificate != nil {
 		s.Certificate = x.TLS.ClientCertificate.Outcome()
+	}
+	if x.Route != nil {
+		s.Proxies = x.Route.Proxies()
 	}
 	s.Route, s.TLS, s.ClientTLS = nil, nil, nil
 	s.Client.Request, s.Client.Response = nil, nil
@@ -232,6 +237,16 @@ func (r *Route) Decided() string {
 		return r.Reason
 	}
 	return r.Source + ": " + r.Reason
+}
+
+// Proxies are the addresses of the stations before the origin.
+func (r *Route) Proxies() (addresses []string) {
+	for i := range r.Hops {
+		if h := &r.Hops[i]; h.Kind != "origin" && h.Address != "" {
+			addresses = append(addresses, h.Address)
+		}
+	}
+	return addresses
 }
 
 // Hop is one station on the way; the last is the origin. Durations are milliseconds, -1: did not happen. Connect is how

@@ -58,9 +58,9 @@ func TestGroupsAreSortedAndLimited(t *testing.T) {
 	}
 	for query, want := range map[string]string{
 		"":                                      "bca",
-		"&reverse=true":                       "acb",
+		"&reverse=true":                         "acb",
 		"&sort=name":                            "abc",
-		"&sort=name&reverse=true":             "cba",
+		"&sort=name&reverse=true":               "cba",
 		"&sort=last":                            "cba",
 		"&limit=1":                              "b",
 		"&filter=" + url.QueryEscape("-host:b"): "ca",

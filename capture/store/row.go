@@ -93,9 +93,9 @@ var summaryColumns = "x." + strings.Join([]string{"id", "seq", "kind", "state", 
 	"method", "url", "target", "proto", "req_head", "req_size", "truncated",
 	"status", "status_text", "resp_proto", "type", "mime", "resp_head", "resp_size", "resp_kept",
 	"server", "connection", "reused", "answered", "error_stage", "error", "error_hint", "replay_of", "messages", "mark", "comment", "timings",
-	"cert_asked", "cert_sent", "cert_verdict"}, ", x.")
+	"cert_asked", "cert_sent", "cert_verdict", "hop"}, ", x.")
 
-const summaryWidth = 40
+const summaryWidth = 41
 
 // decodeSummary builds an exchange without its details from summaryColumns.
 func decodeSummary(v []driver.Value) *capture.Exchange {
@@ -121,6 +121,7 @@ func decodeSummary(v []driver.Value) *capture.Exchange {
 		x.Error = &capture.Error{Stage: capture.Stage(asString(v[29])), Message: asString(v[30]), Hint: asString(v[31])}
 	}
 	x.Certificate = capture.CertificateOutcome(asInt(v[37]) != 0, v[38] != nil, asString(v[39]))
+	x.Proxies = strings.Fields(asString(v[40]))
 	return x
 }
 
@@ -308,7 +309,7 @@ const (
 
 // decodeDetails adds to x what its summary lacks, and takes away what only a summary has.
 func decodeDetails(x *capture.Exchange, v []driver.Value) error {
-	x.Certificate = ""
+	x.Certificate, x.Proxies = "", nil
 	for i, into := range []any{&x.Request.Header, new(capture.Header), new(rest), &x.TLS} {
 		if v[i] != nil {
 			if err := json.Unmarshal(asBytes(v[i]), into); err != nil {
