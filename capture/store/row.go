@@ -121,7 +121,9 @@ func decodeSummary(v []driver.Value) *capture.Exchange {
 		x.Error = &capture.Error{Stage: capture.Stage(asString(v[29])), Message: asString(v[30]), Hint: asString(v[31])}
 	}
 	x.Certificate = capture.CertificateOutcome(asInt(v[37]) != 0, v[38] != nil, asString(v[39]))
-	x.Proxies = strings.Fields(asString(v[40]))
+	if hops := asString(v[40]); hops != "" {
+		x.Proxies = strings.Fields(hops)
+	}
 	return x
 }
 
