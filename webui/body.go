@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +14,7 @@ import (
 )
 
 // body serves a kept body. Whatever it is, a browser is told that it is bytes to save: nothing captured is ever shown by
-// its own type, but for raster images that the console asks for as such.
+// its own type, but for what the console asks for as a view that does no harm.
 func (s *Server) body(w http.ResponseWriter, r *request) error {
 	id, err := r.id()
 	if err != nil {
@@ -26,9 +25,9 @@ func (s *Server) body(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	image := values.Get("view") == "image"
-	if values.Has("view") && !image {
-		return bad("view", "view is image")
+	show := views[values.Get("view")]
+	if values.Has("view") && show == nil {
+		return bad("view", "view is image, media, html or pdf")
 	}
 	side := capture.Side(r.vars["side"])
 	x, err := s.cfg.Store.Get(r.Context(), id)
@@ -40,18 +39,16 @@ func (s *Server) body(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	defer kept.Close()
-	h := w.Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="eaves-%d-%s.bin"`, id, side))
+	attached(w.Header(), fmt.Sprintf("eaves-%d-%s.bin", id, side))
 	var plain io.ReadSeeker = kept
-	if header, cut := bodyOf(x, side); (decoded || image) && len(content.Codings(header)) > 0 {
+	header, cut := bodyOf(x, side)
+	if (decoded || show != nil) && len(content.Codings(header)) > 0 {
 		d := &decodedBody{ctx: r.Context(), kept: kept, header: header, cut: cut}
 		defer d.Close()
 		if err := d.check(); err != nil {
 			return err
 		}
-		if r.Header.Get("Range") == "" && !image {
+		if r.Header.Get("Range") == "" && show == nil {
 			// Its length is known only once it has been decoded, so it goes out without one.
 			w.WriteHeader(http.StatusOK)
 			if r.Method == http.MethodHead {
@@ -60,21 +57,23 @@ func (s *Server) body(w http.ResponseWriter, r *request) error {
 			_, err := io.Copy(w, d)
 			return err
 		}
-		if part, ok := onePart(r.Header.Get("Range")); ok && !image {
+		if part, ok := onePart(r.Header.Get("Range")); ok && show == nil {
 			return d.servePart(w, r, part)
 		}
 		plain = d
 	}
-	if image {
-		kind, err := imageType(plain)
-		if err != nil {
-			return err
-		}
-		h.Set("Content-Type", kind)
-		h.Set("Content-Disposition", "inline")
+	if show != nil {
+		return show(w, r, header, plain)
 	}
 	http.ServeContent(w, r.Request, "", time.Time{}, plain)
 	return nil
+}
+
+// attached says of an answer that it is bytes to save, and that nothing in it is to act.
+func attached(h http.Header, name string) {
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
 }
 
 // bodyOf is the header that one side's body came with, and whether the kept body may not be all of it.
@@ -88,28 +87,6 @@ func bodyOf(x *capture.Exchange, side capture.Side) (h capture.Header, cut bool)
 	return x.Response.Header, x.Response.Truncated || x.State != capture.StateDone
 }
 
-// images are the types that a browser can be let show: decoders of pixels, none of documents.
-var images = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/x-icon"}
-
-// imageType looks at the bytes, not at what was claimed of them.
-func imageType(body io.ReadSeeker) (string, error) {
-	head := make([]byte, 512)
-	n, err := io.ReadFull(body, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return "", err
-	}
-	if _, err := body.Seek(0, io.SeekStart); err != nil {
-		return "", err
-	}
-	kind := http.DetectContentType(head[:n])
-	if n >= 12 && string(head[4:8]) == "ftyp" && (string(head[8:12]) == "avif" || string(head[8:12]) == "avis") {
-		kind = "image/avif"
-	} else if !slices.Contains(images, kind) {
-		return "", problem{Status: http.StatusUnsupportedMediaType, Parameter: "view", Detail: "this body is no PNG, JPEG, GIF, WebP, AVIF, BMP or icon"}
-	}
-	return kind, nil
-}
-
 // servePart answers a request for a part near the beginning without decoding what is behind it.
 func (d *decodedBody) servePart(w http.ResponseWriter, r *request, p part) error {
 	if _, err := d.Seek(p.first, io.SeekStart); err != nil {
@@ -117,8 +94,9 @@ func (d *decodedBody) servePart(w http.ResponseWriter, r *request, p part) error
 	}
 	var buf bytes.Buffer
 	// One byte more tells whether the end is near: the whole length is known only if it was met (RFC 9110, 14.4).
-	if _, err := io.CopyN(&buf, d, p.last-p.first+2); err != nil && err != io.EOF {
-		return problem{Status: http.StatusUnprocessableEntity, Parameter: "decoded", Detail: "this body cannot be decoded so far: " + err.Error(), Hint: "ask for it without decoded"}
+	// What came before a flaw is served; who asks for what is behind it is told of the flaw.
+	if _, err := io.CopyN(&buf, d, p.last-p.first+2); err != nil && err != io.EOF && buf.Len() == 0 {
+		return d.problem(err)
 	}
 	total := "*"
 	if d.known {

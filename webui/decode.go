@@ -37,9 +37,42 @@ func (d *decodedBody) check() error {
 	if d.ctx.Err() != nil {
 		return err
 	}
-	return problem{Status: http.StatusUnprocessableEntity, Parameter: "decoded",
-		Detail: fmt.Sprintf("this body cannot be decoded as %s: %v", strings.Join(content.Codings(d.header), ", "), err), Hint: "ask for it without decoded"}
+	return d.problem(err)
 }
+
+// problem says where the decoding came to its end, in bytes as transferred, and how much came out before that.
+func (d *decodedBody) problem(err error) error {
+	p := problem{Status: http.StatusUnprocessableEntity, Parameter: "decoded", Hint: "ask for it without decoded"}
+	codings := strings.Join(content.Codings(d.header), ", ")
+	var unknown *content.UnsupportedError
+	switch {
+	case errors.Is(err, errBomb), d.in == nil, errors.As(err, &unknown):
+		p.Detail = fmt.Sprintf("this body cannot be decoded as %s: %v", codings, err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		p.Detail = fmt.Sprintf("at byte %d the transferred body ends within its %s coding; %d bytes could be decoded", d.taken(), codings, d.at)
+	default:
+		p.Detail = fmt.Sprintf("at byte %d the transferred body stops being %s: %v; %d bytes could be decoded", d.taken(), codings, err, d.at)
+	}
+	return p
+}
+
+// taken is how many of the transferred bytes were decoded.
+func (d *decodedBody) taken() int64 {
+	if t, ok := d.in.(interface{ Taken() int64 }); ok {
+		return t.Taken()
+	}
+	return d.kept.Size()
+}
+
+const (
+	// enough is how much is decoded of any body, whatever it grows out of.
+	enough = 256 << 20
+	// steepest is how many times its size a longer body may grow to: text becomes ten to fifty times as large, made-up
+	// bodies a thousand times and more.
+	steepest = 200
+)
+
+var errBomb = fmt.Errorf("it grows to more than %d times its size: decoding stopped after %d MB", steepest, enough>>20)
 
 // open begins anew.
 func (d *decodedBody) open() error {
@@ -79,6 +112,9 @@ func (d *decodedBody) Read(p []byte) (int, error) {
 func (d *decodedBody) read(p []byte) (int, error) {
 	if err := d.ctx.Err(); err != nil {
 		return 0, err
+	}
+	if d.at >= enough && d.at/steepest > d.kept.Size() {
+		return 0, errBomb
 	}
 	n, err := d.in.Read(p)
 	d.at += int64(n)

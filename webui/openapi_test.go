@@ -124,6 +124,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/exchanges/{id}/{side}/body", "/exchanges/77/request/body", "", 404},
 		{"GET", "/exchanges/{id}/{side}/body", "/exchanges/1/request/body?decoded=yes", "", 400},
 		{"GET", "/exchanges/{id}/{side}/body", "/exchanges/1/response/body?view=image", "", 415},
+		{"GET", "/exchanges/{id}/{side}/raw", "/exchanges/1/response/raw", "", 200},
+		{"GET", "/exchanges/{id}/{side}/raw", "/exchanges/77/request/raw", "", 404},
 		{"GET", "/exchanges/{id}/messages", "/exchanges/2/messages", "", 200},
 		{"GET", "/exchanges/{id}/messages", "/exchanges/2/messages?after=1&limit=1", "", 200},
 		{"GET", "/exchanges/{id}/messages", "/exchanges/77/messages", "", 404},

@@ -44,6 +44,7 @@ func (s *Server) api() []route {
 		{"GET", "/exchanges/{id}", nil, s.get},
 		{"PATCH", "/exchanges/{id}", nil, s.annotate},
 		{"GET", "/exchanges/{id}/{side}/body", []string{"decoded", "view"}, s.body},
+		{"GET", "/exchanges/{id}/{side}/raw", nil, s.raw},
 		{"GET", "/exchanges/{id}/messages", []string{"after", "limit", "contains", "direction"}, s.messages},
 		{"POST", "/exchanges/{id}/messages", nil, s.inject},
 		{"POST", "/exchanges/{id}/replay", nil, s.replay},

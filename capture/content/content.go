@@ -61,7 +61,8 @@ func Decode(h capture.Header, body io.Reader) (io.ReadCloser, error) {
 	if len(codings) > maxCodings {
 		return nil, ErrTooManyCodings
 	}
-	d := &decoder{Reader: body}
+	d := &decoder{taken: counter{Reader: body}}
+	d.Reader = &d.taken
 	for i := len(codings) - 1; i >= 0; i-- {
 		if err := d.undo(codings[i]); err != nil {
 			d.Close()
@@ -75,6 +76,30 @@ func Decode(h capture.Header, body io.Reader) (io.ReadCloser, error) {
 type decoder struct {
 	io.Reader
 	closers []func()
+	// taken counts what was read of the body, ahead what of that the first decoder has not looked at yet.
+	taken counter
+	ahead func() int
+}
+
+// counter counts what is read through it.
+type counter struct {
+	io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// Taken is how many of the transferred bytes have gone into what was read so far. Where decoders read ahead on their own
+// (br, zstd) it is that much larger.
+func (d *decoder) Taken() int64 {
+	if d.ahead == nil {
+		return d.taken.n
+	}
+	return d.taken.n - int64(d.ahead())
 }
 
 func (d *decoder) Close() error {
@@ -88,11 +113,11 @@ func (d *decoder) Close() error {
 func (d *decoder) undo(coding string) error {
 	switch coding {
 	case "gzip", "x-gzip":
-		d.Reader = &lazy{src: d.Reader, open: openGzip}
+		d.Reader = d.lazy(openGzip)
 	case "deflate":
-		d.Reader = &lazy{src: d.Reader, open: openDeflate}
+		d.Reader = d.lazy(openDeflate)
 	case "br":
-		d.Reader = &lazy{src: d.Reader, open: func(br *bufio.Reader) (io.Reader, error) { return brotli.NewReader(br), nil }}
+		d.Reader = d.lazy(func(br *bufio.Reader) (io.Reader, error) { return brotli.NewReader(br), nil })
 	case "zstd":
 		z, err := zstd.NewReader(d.Reader, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
@@ -106,21 +131,38 @@ func (d *decoder) undo(coding string) error {
 	return nil
 }
 
+// lazy puts a decoder at the end of the chain. The first one knows how much it has read ahead.
+func (d *decoder) lazy(open func(*bufio.Reader) (io.Reader, error)) io.Reader {
+	l := &lazy{src: d.Reader, open: open}
+	if d.Reader == &d.taken {
+		d.ahead = l.buffered
+	}
+	return l
+}
+
 // lazy opens its decoder at the first read, so that an empty body is empty and not a mistake: answers to HEAD, 304 and
 // many servers' empty answers have a coding and no bytes.
 type lazy struct {
 	src  io.Reader
 	open func(*bufio.Reader) (io.Reader, error)
+	br   *bufio.Reader
 	r    io.Reader
 	err  error
 }
 
+func (l *lazy) buffered() int {
+	if l.br == nil {
+		return 0
+	}
+	return l.br.Buffered()
+}
+
 func (l *lazy) Read(p []byte) (int, error) {
 	if l.r == nil && l.err == nil {
-		br := bufio.NewReader(l.src)
-		if _, err := br.Peek(1); err != nil {
+		l.br = bufio.NewReader(l.src)
+		if _, err := l.br.Peek(1); err != nil {
 			l.err = err
-		} else if l.r, err = l.open(br); err != nil {
+		} else if l.r, err = l.open(l.br); err != nil {
 			l.err = cut(err)
 		}
 	}
