@@ -96,24 +96,61 @@ export function bodyPath(id: number, side: Side, decoded: boolean): string {
   return `${base}/exchanges/${id}/${side}/body${decoded ? '?decoded=true' : ''}`
 }
 
+/** viewPath is a body as a browser may show it by itself; the server looks at the bytes before it says so. */
+export function viewPath(id: number, side: Side, view: 'media' | 'html' | 'pdf'): string {
+  return `${base}/exchanges/${id}/${side}/body?view=${view}`
+}
+
+/** rawPath is a message with its head, as transferred. */
+export function rawPath(id: number, side: Side): string {
+  return `${base}/exchanges/${id}/${side}/raw`
+}
+
 export interface Bytes {
   bytes: Uint8Array<ArrayBuffer>
   /** The size of the whole body; -1 where the server cannot know it without reading it to its end. */
   total: number
+  /** Where and why decoding came to its end too early. */
+  broken?: string
 }
 
 /** A range that the server takes for one part also of a body that it decodes. */
 const longestRange = 16 << 20
 
-/** bodyRange reads at most length bytes of a body from offset. progress is told how many bytes have come. */
-export async function bodyRange(
-  id: number, side: Side, decoded: boolean, offset: number, length: number,
-  signal?: AbortSignal, progress?: (bytes: number) => void,
-): Promise<Bytes> {
+/** range reads at most length bytes of a body from offset. progress is told how many bytes have come. */
+export async function range(path: string, offset: number, length: number, signal?: AbortSignal, progress?: (bytes: number) => void): Promise<Bytes> {
   if (length <= 0) return { bytes: new Uint8Array(), total: 0 }
-  let answer: Response
+  const answer = await part(path, offset, length, signal)
+  if (answer.status === 416) {
+    await answer.body?.cancel()
+    const size = /\/(\d+)$/.exec(answer.headers.get('Content-Range') ?? '')
+    return { bytes: new Uint8Array(), total: size ? Number(size[1]) : offset }
+  }
+  if (!answer.ok) throw await problem(answer)
+  const said = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.headers.get('Content-Range') ?? '')
+  // A server that does not take the range sends everything: read past what was not asked for, stop after what was.
+  const skip = answer.status === 206 ? 0 : offset
+  const { bytes, failed } = await readUpTo(answer, skip, length, progress)
+  signal?.throwIfAborted()
+  const declared = Number(answer.headers.get('Content-Length') ?? NaN)
+  let total = -1
+  if (said) total = said[3] === '*' ? -1 : Number(said[3])
+  else if (!failed && !Number.isNaN(declared)) total = declared
+  if (total >= 0 || bytes.length >= length) {
+    if (failed) throw new Problem(0, 'eaves does not answer')
+    return { bytes, total }
+  }
+  // Less came than was asked for, and nobody said that this was all: the server knows why.
+  total = offset + bytes.length
+  if (!said && !failed) return { bytes, total }
+  const broken = await flaw(path, total, signal)
+  if (failed && !broken) throw new Problem(0, 'eaves does not answer')
+  return broken ? { bytes, total, broken } : { bytes, total }
+}
+
+async function part(path: string, offset: number, length: number, signal?: AbortSignal): Promise<Response> {
   try {
-    answer = await fetch(bodyPath(id, side, decoded), {
+    return await fetch(path, {
       credentials: 'same-origin', signal: signal ?? null,
       // What is wanted from its beginning and may be very long is read as it comes.
       headers: offset === 0 && length > longestRange ? {} : { Range: `bytes=${offset}-${offset + length - 1}` },
@@ -122,33 +159,36 @@ export async function bodyRange(
     if (e instanceof DOMException && e.name === 'AbortError') throw e
     throw new Problem(0, 'eaves does not answer')
   }
-  if (answer.status === 416) {
-    await answer.body?.cancel()
-    const size = /\/(\d+)$/.exec(answer.headers.get('Content-Range') ?? '')
-    return { bytes: new Uint8Array(), total: size ? Number(size[1]) : offset }
-  }
-  if (!answer.ok) throw await problem(answer)
-  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.headers.get('Content-Range') ?? '')
-  // A server that does not take the range sends everything: read past what was not asked for, stop after what was.
-  const skip = answer.status === 206 ? 0 : offset
-  const bytes = await readUpTo(answer, skip, length, progress)
-  const declared = Number(answer.headers.get('Content-Length') ?? NaN)
-  let total = -1
-  if (range) total = range[3] === '*' ? -1 : Number(range[3])
-  else if (!Number.isNaN(declared)) total = declared
-  if (total < 0 && bytes.length < length) total = offset + bytes.length
-  return { bytes, total }
 }
 
-async function readUpTo(answer: Response, skip: number, length: number, progress?: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>> {
+/** flaw asks why a body has nothing at offset. */
+async function flaw(path: string, offset: number, signal?: AbortSignal): Promise<string | undefined> {
+  const answer = await part(path, offset, 1, signal)
+  if (answer.status === 422) return (await problem(answer)).message.replace(/ \(ask for it without decoded\)$/, '')
+  await answer.body?.cancel()
+  return undefined
+}
+
+/** bodyRange reads at most length bytes of a body from offset. */
+export function bodyRange(
+  id: number, side: Side, decoded: boolean, offset: number, length: number,
+  signal?: AbortSignal, progress?: (bytes: number) => void,
+): Promise<Bytes> {
+  return range(bodyPath(id, side, decoded), offset, length, signal, progress)
+}
+
+/** readUpTo reads what comes; failed says that the answer was cut. */
+async function readUpTo(answer: Response, skip: number, length: number, progress?: (bytes: number) => void): Promise<{ bytes: Uint8Array<ArrayBuffer>; failed: boolean }> {
   const reader = answer.body?.getReader()
-  if (!reader) return new Uint8Array()
+  if (!reader) return { bytes: new Uint8Array(), failed: false }
   const chunks: Uint8Array[] = []
   let have = 0
+  let failed = false
   for (;;) {
-    const { done, value } = await reader.read()
-    if (done) break
-    let chunk = value
+    const next = await reader.read().catch(() => undefined)
+    if (!next) failed = true
+    if (!next || next.done) break
+    let chunk = next.value
     if (skip > 0) {
       const cut = Math.min(skip, chunk.length)
       skip -= cut
@@ -169,7 +209,7 @@ async function readUpTo(answer: Response, skip: number, length: number, progress
     out.set(c, at)
     at += c.length
   }
-  return out
+  return { bytes: out, failed }
 }
 
 export async function replay(id: number, overrides: Overrides): Promise<number> {

@@ -1,7 +1,6 @@
 // A body as something that can be read in pieces, of whatever size.
 
 import * as api from '../api/client.ts'
-import type { Side } from '../api/types.ts'
 
 /** What is loaded and laid out without being asked for. */
 export const automatic = 8 << 20
@@ -18,7 +17,7 @@ export class Source {
   private readonly chunks = new Map<number, Promise<Uint8Array>>()
   private readonly ready = new Map<number, Uint8Array>()
 
-  constructor(readonly id: number, readonly side: Side, readonly decoded: boolean, readonly total: number, private readonly signal: AbortSignal) {}
+  constructor(private readonly path: string, readonly total: number, private readonly signal: AbortSignal) {}
 
   /** now gives the bytes from offset that are here already, at most length; load fetches them. */
   now(offset: number, length: number): Uint8Array | undefined {
@@ -44,7 +43,7 @@ export class Source {
   private chunk(n: number): Promise<Uint8Array> {
     let p = this.chunks.get(n)
     if (!p) {
-      p = api.bodyRange(this.id, this.side, this.decoded, n * chunk, chunk, this.signal).then((r) => {
+      p = api.range(this.path, n * chunk, chunk, this.signal).then((r) => {
         this.ready.set(n, r.bytes)
         return r.bytes
       })

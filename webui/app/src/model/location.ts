@@ -1,8 +1,13 @@
-// The address bar carries what is shown, so that a link opens the same view again: #/?filter=…&id=42&tab=body
+// The address bar carries what is shown, so that a link opens the same view again: #/?filter=…&id=42&tab=response
 
-export type Tab = 'overview' | 'headers' | 'body' | 'timing' | 'route' | 'tls' | 'messages'
-export const tabs: readonly Tab[] = ['overview', 'headers', 'body', 'timing', 'route', 'tls', 'messages']
-export const tabNames: Record<Tab, string> = { overview: 'Overview', headers: 'Headers', body: 'Body', timing: 'Timing', route: 'Route', tls: 'TLS', messages: 'Messages' }
+export type Tab = 'overview' | 'request' | 'response' | 'messages' | 'tls' | 'route' | 'timing' | 'raw'
+export const tabs: readonly Tab[] = ['overview', 'request', 'response', 'messages', 'tls', 'route', 'timing', 'raw']
+export const tabNames: Record<Tab, string> = {
+  overview: 'Overview', request: 'Request', response: 'Response', messages: 'Messages', tls: 'TLS', route: 'Route', timing: 'Timing', raw: 'Raw',
+}
+
+/** Names that tabs had in older addresses. */
+const formerly: Record<string, Tab> = { headers: 'request', body: 'response' }
 
 /** The parts of the settings, each with an address of its own: #/settings/trust */
 export type Section = 'certificates' | 'trust' | 'tls' | 'routes' | 'inventory'
@@ -21,7 +26,8 @@ export function parse(hash: string): View {
   const [path = '', search = ''] = split(hash.replace(/^#/, ''))
   const q = new URLSearchParams(search)
   const id = Number(q.get('id'))
-  const tab = q.get('tab') as Tab
+  const named = q.get('tab') ?? ''
+  const tab = Object.hasOwn(formerly, named) ? formerly[named]! : named as Tab
   const [, page = '', section = ''] = path.split('/')
   return {
     page: page === 'rules' || page === 'settings' ? page : 'traffic',

@@ -162,7 +162,7 @@ function HexBody({ x, side, decoded, loaded, label }: { x: Exchange; side: Side;
   const abort = useMemo(() => new AbortController(), [x.id, side, decoded])
   useEffect(() => () => abort.abort(), [abort])
   const total = loaded.total >= 0 ? loaded.total : loaded.bytes.length
-  const source = useMemo(() => new Source(x.id, side, decoded, total, abort.signal), [abort, total])
+  const source = useMemo(() => new Source(api.bodyPath(x.id, side, decoded), total, abort.signal), [abort, total])
   return <Hex source={source} label={`${label}, bytes`} />
 }
 

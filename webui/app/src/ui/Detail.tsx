@@ -1,22 +1,25 @@
 // The detail pane: one exchange, told in tabs.
 
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import type { Exchange } from '../api/types.ts'
 import { outcome, statusText } from '../lib/story.ts'
 import { parts } from '../lib/url.ts'
 import { clip, visible } from '../lib/visible.ts'
 import { tabNames as names, tabs, type Tab } from '../model/location.ts'
-import { Body, bodyInfo } from './Body.tsx'
 import { useConsole } from './context.ts'
-import { HeadersTab } from './Headers.tsx'
 import { grid } from './focus.ts'
 import { Back, Close, Copy, Edit, Key, outcomeName, Replay, Sign, Star, Trash } from './icons.tsx'
 import { Messages } from './Messages.tsx'
 import { Overview } from './Overview.tsx'
+import { Raw } from './Raw.tsx'
+import { Request, Response } from './Side.tsx'
 import { Text } from './Text.tsx'
 import { Timing } from './Timing.tsx'
 import { Tls } from './Tls.tsx'
 import { RouteTab } from './Way.tsx'
+
+/** Tabs that fill the panel and scroll by themselves. */
+const filling: readonly Tab[] = ['request', 'response', 'messages', 'raw']
 
 export function Detail() {
   const app = useConsole()
@@ -91,7 +94,6 @@ function Loaded({ x }: { x: Exchange }) {
 
 function available(x: Exchange): Tab[] {
   return tabs.filter((t) => t !== 'messages' || x.messages > 0 || x.kind === 'websocket' || /event-stream/.test(x.response?.content.mimeType ?? ''))
-    .filter((t) => t !== 'body' || x.kind !== 'tunnel')
 }
 
 function Tabs({ x }: { x: Exchange }) {
@@ -118,39 +120,16 @@ function Tabs({ x }: { x: Exchange }) {
           >{names[t]}{t === 'messages' && x.messages > 0 && <small>{x.messages.toLocaleString('en-US')}</small>}</button>
         ))}
       </div>
-      <div class={`panel panel-${tab}`} role="tabpanel" id="panel" aria-labelledby={`tab-${tab}`} tabIndex={tab === 'body' || tab === 'messages' ? -1 : 0}>
+      <div class={`panel panel-${tab} ${filling.includes(tab) ? 'filling' : ''}`} role="tabpanel" id="panel" aria-labelledby={`tab-${tab}`} tabIndex={filling.includes(tab) ? -1 : 0}>
         {tab === 'overview' && <Overview x={x} />}
-        {tab === 'headers' && <HeadersTab x={x} />}
-        {tab === 'body' && <Bodies x={x} />}
-        {tab === 'timing' && <Timing x={x} />}
-        {tab === 'route' && <RouteTab x={x} />}
-        {tab === 'tls' && <Tls x={x} />}
+        {tab === 'request' && <Request x={x} />}
+        {tab === 'response' && <Response x={x} />}
         {tab === 'messages' && <Messages key={x.id} x={x} />}
+        {tab === 'tls' && <Tls x={x} />}
+        {tab === 'route' && <RouteTab x={x} />}
+        {tab === 'timing' && <Timing x={x} />}
+        {tab === 'raw' && <Raw key={x.id} x={x} />}
       </div>
     </>
-  )
-}
-
-/** Bodies shows one body of the two: the response's, unless only the request has one. */
-function Bodies({ x }: { x: Exchange }) {
-  const request = bodyInfo(x, 'request')
-  const response = bodyInfo(x, 'response')
-  const best = response.size > 0 || request.size <= 0 ? 'response' : 'request'
-  const [side, setSide] = useState<'request' | 'response'>(best)
-  const touched = useRef(false)
-  useEffect(() => { touched.current = false; setSide(best) }, [x.id])
-  useEffect(() => { if (!touched.current) setSide(best) }, [best])
-  const choose = (s: 'request' | 'response') => { touched.current = true; setSide(s) }
-  const sides = (
-    <div class="choice" role="group" aria-label="Whose body">
-      <button type="button" aria-pressed={side === 'request'} onClick={() => choose('request')}>Request {request.size > 0 ? '' : <small>none</small>}</button>
-      <button type="button" aria-pressed={side === 'response'} onClick={() => choose('response')}>Response {response.size > 0 ? '' : <small>none</small>}</button>
-    </div>
-  )
-  return (
-    <div class="bodies">
-      {side === 'response' && !x.response ? <><div class="tools">{sides}</div><p class="empty">{x.state === 'open' ? 'There is no answer yet.' : 'There was no answer.'}</p></>
-        : <Body key={`${x.id} ${side}`} x={x} side={side} lead={sides} />}
-    </div>
   )
 }

@@ -214,23 +214,23 @@ describe('the console', () => {
   })
 
   test('the address opens the same exchange at the same tab', async () => {
-    await pick('/json?first=1', 'Headers')
-    await page.waitForURL(/tab=headers/)
+    await pick('/json?first=1', 'Request')
+    await page.waitForURL(/tab=request/)
     const { page: other } = await open(context, page.url())
-    await other.getByRole('tab', { name: 'Headers', selected: true }).waitFor()
+    await other.getByRole('tab', { name: 'Request', selected: true }).waitFor()
     assert.match(await other.locator('.startline').first().innerText(), /GET \/json\?first=1 HTTP\/1.1/)
     await other.close()
   })
 
   test('headers are shown as on the wire: order, case and repetition', async () => {
-    await pick('/json?first=1', 'Headers')
+    await pick('/json?first=1', 'Response')
     const names = await page.getByRole('table', { name: 'Response', exact: true }).locator('th').allInnerTexts()
     assert.deepEqual(names.slice(0, 3), ['Content-Type', 'X-Order-B', 'x-order-a'])
     assert.match(await page.locator('.startline').last().innerText(), /HTTP\/1.1 200 OK/)
   })
 
   test('JSON is laid out, exact, and folds', async () => {
-    await pick('/json?first=1', 'Body')
+    await pick('/json?first=1', 'Response')
     const code = page.getByRole('region', { name: 'Body of the response' })
     await code.getByText('"12345678901234567890"').waitFor()
     assert.match(await code.innerText(), /"name": "Ünï",/)
@@ -247,7 +247,7 @@ describe('the console', () => {
     test(`${coding} is decoded, and can be seen as transferred`, async () => {
       await eaves.get(url('/' + coding))
       await row(page, '/' + coding).waitFor()
-      await pick('/' + coding, 'Body')
+      await pick('/' + coding, 'Response')
       await page.getByRole('region', { name: 'Body of the response' }).getByText('"Ünï"').waitFor()
       await page.getByRole('checkbox', { name: `decode ${coding}` }).uncheck()
       await page.getByRole('region', { name: /Body of the response/ }).getByText('"Ünï"').waitFor({ state: 'detached' })
@@ -256,30 +256,30 @@ describe('the console', () => {
 
   test('a body that cannot be decoded says so, and is shown as it came', async () => {
     await eaves.get(url('/badgzip'))
-    await pick('/badgzip', 'Body')
+    await pick('/badgzip', 'Response')
     await page.getByRole('button', { name: 'Show it as transferred' }).click()
     await page.getByText('this is not gzip').waitFor()
   })
 
   test('broken JSON says where it breaks', async () => {
     await eaves.get(url('/brokenjson'))
-    await pick('/brokenjson', 'Body')
+    await pick('/brokenjson', 'Response')
     await page.getByText('At byte 11 this stops being JSON').waitFor()
   })
 
   test('XML, HTML, images and bytes have views of their own', async () => {
     for (const path of ['/xml', '/html', '/png', '/bytes', '/latin']) await eaves.get(url(path))
     await row(page, '/latin').waitFor()
-    await pick('/xml', 'Body')
+    await pick('/xml', 'Response')
     await page.getByText('<name>Tea</name>').waitFor()
     assert.equal(await page.getByRole('button', { name: 'XML' }).getAttribute('aria-pressed'), 'true')
-    await pick('/html', 'Body')
+    await pick('/html', 'Response')
     await page.getByRole('region', { name: 'Body of the response' }).getByText('<p class="a">hello</p>').waitFor()
-    await pick('/png', 'Body')
+    await pick('/png', 'Response')
     await page.getByText('10 × 10').waitFor()
-    await pick('/bytes', 'Body')
+    await pick('/bytes', 'Response')
     await page.getByText('00 01 02 03').first().waitFor()
-    await pick('/latin', 'Body')
+    await pick('/latin', 'Response')
     await page.getByText('café').waitFor()
   })
 
@@ -291,11 +291,9 @@ describe('the console', () => {
       body: `--${b}\r\nContent-Disposition: form-data; name="title"\r\n\r\nHello\r\n--${b}\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\nfile content\r\n--${b}--\r\n`,
     })
     await row(page, '/upload').waitFor()
-    await pick('/form', 'Body')
-    await page.getByRole('button', { name: 'Request', exact: true }).click()
+    await pick('/form', 'Request')
     assert.match(await page.getByRole('table', { name: 'Form fields' }).innerText(), /name\s*Ada Lovelace\s*note\s*a&b/)
-    await pick('/upload', 'Body')
-    await page.getByRole('button', { name: 'Request', exact: true }).click()
+    await pick('/upload', 'Request')
     const parts = page.getByRole('region', { name: 'Parts' })
     assert.match(await parts.innerText(), /title[\s\S]*Hello[\s\S]*file · a\.txt[\s\S]*file content/)
   })
@@ -303,7 +301,7 @@ describe('the console', () => {
   test('a body cut short says so', async () => {
     await eaves.get(url('/cut')).catch(() => 0)
     await page.locator('.row.failed', { hasText: '/cut' }).waitFor()
-    await pick('/cut', 'Body')
+    await pick('/cut', 'Response')
     await page.getByText('This body is not complete').waitFor()
     await page.getByText('only this').waitFor()
   })
@@ -429,7 +427,7 @@ describe('the console', () => {
     await page.keyboard.press('Enter')
     await until(async () => (await page.evaluate(() => document.activeElement?.getAttribute('role'))) === 'tab', 'the tabs to have focus')
     await page.keyboard.press('ArrowRight')
-    await page.getByRole('tab', { name: 'Headers', selected: true }).waitFor()
+    await page.getByRole('tab', { name: 'Request', selected: true }).waitFor()
     await page.keyboard.press('Escape')
     await focused('exchanges')
     await page.keyboard.press('Escape')

@@ -80,9 +80,9 @@ test('script in URL, header, type and body stays text, in every view', async () 
   await row(page, '/svg').waitFor()
   for (const r of ['/page', '/other', '/json', '/svg']) {
     await row(page, r).click()
-    for (const tab of ['Overview', 'Headers', 'Body', 'Timing', 'TLS']) {
+    for (const tab of ['Overview', 'Request', 'Response', 'Timing', 'TLS', 'Raw']) {
       await page.getByRole('tab', { name: tab }).click()
-      if (tab !== 'Body') continue
+      if (tab !== 'Response' && tab !== 'Raw') continue
       for (const b of await page.getByRole('group', { name: 'View' }).getByRole('button').all()) await b.click()
     }
     if (r !== '/page') continue
@@ -93,17 +93,17 @@ test('script in URL, header, type and body stays text, in every view', async () 
     await page.getByRole('dialog').waitFor({ state: 'detached' })
   }
   await row(page, '/page').click()
-  await page.getByRole('tab', { name: 'Headers' }).click()
+  await page.getByRole('tab', { name: 'Response' }).click()
   await page.getByText(script).first().waitFor()
   await unharmed()
 })
 
 test('characters that reorder or hide text are written out', async () => {
   await row(page, '/page').click()
-  await page.getByRole('tab', { name: 'Headers' }).click()
+  await page.getByRole('tab', { name: 'Response' }).click()
   await page.getByText('user‹U+202E›gnp.exe').waitFor()
   await row(page, '/json').click()
-  await page.getByRole('tab', { name: 'Body' }).click()
+  await page.getByRole('tab', { name: 'Response' }).click()
   await page.getByText('a‹U+202E›b').waitFor()
   await unharmed()
 })
@@ -142,7 +142,7 @@ test('bytes that are not UTF-8 are named, and all there in hex', async () => {
   await eaves.get(url('/invalid'))
   await row(page, '/invalid').waitFor()
   await row(page, '/invalid').click()
-  await page.getByRole('tab', { name: 'Body' }).click()
+  await page.getByRole('tab', { name: 'Response' }).click()
   await page.getByText('At byte 5 this is not UTF-8').waitFor()
   await page.getByRole('button', { name: 'Hex' }).click()
   await page.getByText('ff fe c0').waitFor()
@@ -165,7 +165,7 @@ test('JSON of 50 MB on one line opens at once, can be laid out whole, and never 
   })
   const start = Date.now()
   await row(page, '/huge').click()
-  await page.getByRole('tab', { name: 'Body' }).click()
+  await page.getByRole('tab', { name: 'Response' }).click()
   await page.getByText('This is the first 1 MB of 50 MB').waitFor()
   await page.getByText('"id":123456789').first().waitFor()
   assert.ok(Date.now() - start < 5000, `it took ${Date.now() - start} ms to see it`)

@@ -91,12 +91,12 @@ describe('with traffic', () => {
         await check(page, name('distrust'))
         await back()
         await row(page, '/v1/users/9').click()
-        for (const tab of ['Overview', 'Headers', 'Body', 'Timing']) {
+        for (const tab of ['Overview', 'Request', 'Response', 'Timing', 'Raw']) {
           await page.getByRole('tab', { name: tab }).click()
-          if (tab === 'Body') await page.getByText('"admin"').waitFor()
+          if (tab === 'Response') await page.getByText('"admin"').waitFor()
           await check(page, name(tab.toLowerCase()))
         }
-        await page.getByRole('tab', { name: 'Body' }).click()
+        await page.getByRole('tab', { name: 'Response' }).click()
         await page.getByRole('button', { name: 'Hex' }).click()
         await page.getByText('00000010').waitFor()
         await check(page, name('hex'))
@@ -141,7 +141,7 @@ describe('with traffic', () => {
     // A page of 1280 zoomed to 200 % is laid out on 640.
     const { page } = await open(chrome, eaves.url, { width: 640, height: 400 })
     await row(page, '/v1/last').click()
-    await page.getByRole('tab', { name: 'Body' }).click()
+    await page.getByRole('tab', { name: 'Response' }).click()
     await page.getByText('"admin"').waitFor()
     await check(page, 'zoomed')
     await page.getByRole('button', { name: 'Back to the list' }).click()

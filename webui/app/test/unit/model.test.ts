@@ -108,10 +108,14 @@ test('the axis never runs backwards, keeps busy time to scale and shortens pause
 })
 
 test('the address says what is shown', () => {
-  const view = { page: 'traffic', section: 'certificates', filter: 'host:a.test status>=400 "x&y"', id: 42, tab: 'body' } as const
+  const view = { page: 'traffic', section: 'certificates', filter: 'host:a.test status>=400 "x&y"', id: 42, tab: 'response' } as const
   assert.deepEqual(parse(format(view)), view)
   assert.deepEqual(parse(''), { page: 'traffic', section: 'certificates', filter: '', id: undefined, tab: 'overview' })
+  // Links from before the tabs were named for what they are.
+  assert.equal(parse('#/?id=4&tab=headers').tab, 'request')
+  assert.equal(parse('#/?id=4&tab=body').tab, 'response')
+  assert.equal(parse('#/?id=4&tab=constructor').tab, 'overview')
   assert.deepEqual(parse('#/rules'), { page: 'rules', section: 'certificates', filter: '', id: undefined, tab: 'overview' })
   assert.deepEqual(parse('#/?id=-1&tab=nonsense'), { page: 'traffic', section: 'certificates', filter: '', id: undefined, tab: 'overview' })
-  assert.equal(format({ page: 'traffic', section: 'certificates', filter: '', id: undefined, tab: 'headers' }), '#/')
+  assert.equal(format({ page: 'traffic', section: 'certificates', filter: '', id: undefined, tab: 'request' }), '#/')
 })
