@@ -10,6 +10,8 @@ type node interface {
 	match(*subject) bool
 	sql(*builder) string
 	text(level int) string
+	// words says what it asks, or that it is not so.
+	words(negated bool) string
 }
 
 // Levels of binding, for parentheses.
