@@ -70,7 +70,7 @@ type call struct {
 
 // TestAnswersAreAsDescribed asks every operation, in good ways and bad, and holds the real answers against the document.
 func TestAnswersAreAsDescribed(t *testing.T) {
-	l := newLab(t, withCertificates, withRoutes)
+	l := newLab(t, withCertificates, withRoutes, withFilters)
 	full(l)
 	calls := []call{
 		{"GET", "/exchanges", "", "", 200},
@@ -216,7 +216,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"DELETE", "/exchanges", "/exchanges?filtr=id%3A77", "", 400},
 		{"DELETE", "/exchanges", "", "", 200},
 	}
-	calls = slices.Concat(certificateCalls(), routeCalls(), calls)
+	calls = slices.Concat(certificateCalls(), routeCalls(), filterCalls(), calls)
 	asked := map[string]bool{"GET /stream": true} // its good way is TestStreamIsAsDescribed
 	for _, c := range calls {
 		at := c.at

@@ -58,6 +58,9 @@ func (s *Server) api() []route {
 		{"GET", "/explain", []string{"url", "certificate", "via", "verify"}, s.explain},
 		{"POST", "/doctor", nil, s.doctor},
 		{"GET", "/certificates", nil, s.inventory},
+		{"GET", "/filter", []string{"filter"}, s.readFilter},
+		{"GET", "/filter/fields", nil, s.filterFields},
+		{"GET", "/values", []string{"field", "contains", "filter", "limit"}, s.values},
 		{"GET", "/recording", nil, s.getRecording},
 		{"PUT", "/recording", nil, s.putRecording},
 		{"GET", "/status", nil, s.getStatus},
@@ -66,6 +69,7 @@ func (s *Server) api() []route {
 		{"GET", "/openapi.json", nil, s.openapi},
 	}
 	routes = append(routes, s.ruleResource().routes()...)
+	routes = append(routes, s.filterResource().routes()...)
 	routes = append(routes, s.proxyRoutes()...)
 	return append(routes, s.certificateRoutes()...)
 }

@@ -20,6 +20,7 @@ type Store interface {
 	Feed
 	Statistician
 	Importer
+	Values
 }
 
 // Exchanges reads exchanges. An unknown id is capture.ErrNotFound.

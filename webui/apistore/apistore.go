@@ -54,6 +54,15 @@ func (a adapter) Stats(ctx context.Context) (webui.Stats, error) {
 	}, err
 }
 
+func (a adapter) Values(ctx context.Context, q webui.ValueQuery) (webui.FieldValues, error) {
+	got, err := a.Store.Values(ctx, store.ValueQuery(q))
+	v := webui.FieldValues{Values: make([]webui.Value, len(got.Values)), Of: got.Of, All: got.All}
+	for i, one := range got.Values {
+		v.Values[i] = webui.Value{Value: one.Text, Count: one.Count}
+	}
+	return v, err
+}
+
 func (a adapter) Changes(after int64) (webui.Subscription, error) {
 	sub, err := a.Store.Changes(after)
 	if err != nil {

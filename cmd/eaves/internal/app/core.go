@@ -199,6 +199,7 @@ func (c *core) newConsole(about webui.About, hosts []string, log func(string)) {
 		TLSPolicies:        policyKeeper{c},
 		Secrets:            secretKeeper{c},
 		Routes:             routeKeeper{c},
+		Filters:            filterKeeper{c.settings},
 
 		Log: log,
 	})

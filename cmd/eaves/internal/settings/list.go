@@ -53,7 +53,7 @@ func routes() list[route.Entry] {
 
 // lists are all lists.
 func lists() []anyList {
-	return []anyList{rules(), clientCertificates(), trust(), tlsPolicies(), routes()}
+	return []anyList{rules(), clientCertificates(), trust(), tlsPolicies(), routes(), savedFilters()}
 }
 
 // clone gives s items of its own to write to.

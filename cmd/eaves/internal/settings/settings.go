@@ -44,6 +44,8 @@ type Settings struct {
 	TLSPolicies           []tlspolicy.Entry   `json:"tlsPolicies"`
 	NextRoute             int64               `json:"nextRoute"`
 	Routes                []route.Entry       `json:"routes"`
+	NextFilter            int64               `json:"nextFilter"`
+	Filters               []SavedFilter       `json:"filters"`
 	// DefaultRoute is nil where nobody has changed it.
 	DefaultRoute *route.Default `json:"defaultRoute,omitempty"`
 }
