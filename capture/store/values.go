@@ -55,7 +55,7 @@ type Value struct {
 // valueColumn is the expression over x whose values a field has; "" for one whose values are nothing to choose from.
 func valueColumn(field string) string {
 	switch field {
-	case "method", "scheme", "host", "path", "proto", "kind", "type", "run", "answered", "bypass", "alpn", "sni", "mark":
+	case "method", "scheme", "host", "path", "proto", "kind", "type", "run", "connection", "answered", "bypass", "alpn", "sni", "mark":
 		return "x." + field
 	case "port", "status":
 		return "CAST(x." + field + " AS TEXT)"
