@@ -49,6 +49,7 @@ func (s *Server) api() []route {
 		{"POST", "/exchanges/{id}/messages", nil, s.inject},
 		{"POST", "/exchanges/{id}/replay", nil, s.replay},
 		{"POST", "/requests", nil, s.compose},
+		{"GET", "/diff", []string{"a", "b", "mask"}, s.diff},
 		{"POST", "/prune", nil, s.prune},
 		{"GET", "/groups", []string{"by", "filter", "limit", "sort", "reverse"}, s.groups},
 		{"GET", "/timeline", []string{"filter", "buckets", "from", "to"}, s.timeline},

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"eaves/capture"
+	"eaves/capture/diff"
 	"eaves/capture/filter"
 	"eaves/cmd/eaves/internal/client"
 	"eaves/cmd/eaves/internal/failure"
@@ -216,12 +217,13 @@ func (r *replayer) one(ctx context.Context, api *client.Client, w *watcher, x *c
 			res.err = errUnexpected
 		}
 	}
-	var differences []difference
+	var differences []diff.Difference
 	if r.diff && res.got != nil {
-		var err error
-		if differences, err = compare(ctx, api, x.ID, res.got.ID); err != nil && res.err == nil {
+		found, err := compare(ctx, api, x.ID, res.got.ID, "")
+		if err != nil && res.err == nil {
 			res.err = err
 		}
+		differences = found.Differences
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

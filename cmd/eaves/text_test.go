@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"reflect"
-	"strings"
 	"testing"
 
 	"eaves/capture"
@@ -47,122 +46,6 @@ func TestChangedHeader(t *testing.T) {
 		}
 		if fmt.Sprint(h) != before {
 			t.Fatal("the captured header was changed")
-		}
-	}
-}
-
-// apply makes b of a by the steps of an edit.
-func apply(steps []byte, a, b []string) []string {
-	var out []string
-	i, j := 0, 0
-	for _, s := range steps {
-		switch s {
-		case '=':
-			out = append(out, a[i])
-			i, j = i+1, j+1
-		case '-':
-			i++
-		case '+':
-			out = append(out, b[j])
-			j++
-		}
-	}
-	if i != len(a) || j != len(b) {
-		return nil
-	}
-	return out
-}
-
-func split(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return strings.Split(s, "")
-}
-
-func TestShortestEdit(t *testing.T) {
-	for _, c := range []struct {
-		a, b  string
-		edits int
-	}{
-		{"", "", 0}, {"a", "a", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abcabba", "cbabac", 5}, {"abc", "xyz", 6}, {"ab", "ba", 2}, {"kitten", "sitting", 5},
-	} {
-		a, b := split(c.a), split(c.b)
-		steps, ok := shortestEdit(a, b)
-		if !ok {
-			t.Fatalf("%s, %s: gave up", c.a, c.b)
-		}
-		if got := apply(steps, a, b); strings.Join(got, "") != c.b {
-			t.Errorf("%s, %s: %s makes %v", c.a, c.b, steps, got)
-		}
-		if got := len(steps) - strings.Count(string(steps), "="); got != c.edits {
-			t.Errorf("%s, %s: %s are %d edits, want %d", c.a, c.b, steps, got, c.edits)
-		}
-	}
-}
-
-func FuzzShortestEdit(f *testing.F) {
-	f.Add("abcabba", "cbabac")
-	f.Fuzz(func(t *testing.T, x, y string) {
-		a, b := split(x), split(y)
-		steps, ok := shortestEdit(a, b)
-		if !ok {
-			return
-		}
-		if got := apply(steps, a, b); strings.Join(got, "\x00") != strings.Join(b, "\x00") {
-			t.Fatalf("%q, %q: %s makes %q", x, y, steps, got)
-		}
-	})
-}
-
-func TestLinesGiveUpOnWhatIsTooFarApart(t *testing.T) {
-	var a, b []string
-	for i := range 3 * maxEdits {
-		a, b = append(a, fmt.Sprint("a", i)), append(b, fmt.Sprint("b", i))
-	}
-	c := &comparer{}
-	c.lines("body", a, b)
-	if len(c.found) < len(a) || !differ(c.found) {
-		t.Errorf("%d differences", len(c.found))
-	}
-}
-
-func TestCompareJSON(t *testing.T) {
-	parse := func(s string) any {
-		v, ok := parseJSON([]byte(s))
-		if !ok {
-			t.Fatalf("%s is no JSON", s)
-		}
-		return v
-	}
-	for _, c := range []struct{ a, b, want string }{
-		{`{"a":1,"b":2}`, `{"b":2, "a":1}`, ""},
-		{`{"a":1}`, `{"a":2}`, "body.a 1 2"},
-		{`{"a":1}`, `{"a":"1"}`, `body.a 1 "1"`},
-		{`{"a":{"b":[1,2,3]}}`, `{"a":{"b":[1,5]}}`, "body.a.b[1] 2 5; body.a.b[2] 3 -"},
-		{`{"a":null}`, `{}`, "body.a null -"},
-		{`[1]`, `{"0":1}`, `body [1] {"0":1}`},
-		{`{"n":12345678901234567890}`, `{"n":12345678901234567891}`, "body.n 12345678901234567890 12345678901234567891"},
-	} {
-		cmp := &comparer{}
-		cmp.json("body", parse(c.a), parse(c.b))
-		var got []string
-		for _, d := range cmp.found {
-			side := func(s *string) string {
-				if s == nil {
-					return "-"
-				}
-				return *s
-			}
-			got = append(got, d.Where+" "+side(d.A)+" "+side(d.B))
-		}
-		if strings.Join(got, "; ") != c.want {
-			t.Errorf("%s, %s: got %s, want %s", c.a, c.b, strings.Join(got, "; "), c.want)
-		}
-	}
-	for _, s := range []string{"", "text", "5", "{", `{"a":1} {"b":2}`} {
-		if _, ok := parseJSON([]byte(s)); ok {
-			t.Errorf("%q is compared as JSON", s)
 		}
 	}
 }

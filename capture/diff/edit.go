@@ -1,12 +1,13 @@
-package main
+package diff
 
-import "fmt"
+import "bytes"
 
-// maxEdits bounds the search for the shortest edit; texts further apart are compared line by line.
+// maxEdits bounds the search for the shortest edit; what is further apart is compared from its beginning on.
 const maxEdits = 2000
 
-// lines compares two texts by the shortest edit that makes one of the other (Myers, An O(ND) Difference Algorithm).
-func (c *comparer) lines(where string, a, b []string) {
+// edit is the shortest edit that makes one list of another (Myers, An O(ND) Difference Algorithm): for each element of
+// both, '=' where it is kept, '-' where it is taken away, '+' where it is put in. Lists too far apart are replaced.
+func edit(a, b []string) []byte {
 	lead := 0
 	for lead < len(a) && lead < len(b) && a[lead] == b[lead] {
 		lead++
@@ -15,37 +16,44 @@ func (c *comparer) lines(where string, a, b []string) {
 	for na > lead && nb > lead && a[na-1] == b[nb-1] {
 		na, nb = na-1, nb-1
 	}
-	a, b = a[lead:na], b[lead:nb]
-	steps, ok := shortestEdit(a, b)
+	steps := bytes.Repeat([]byte{'='}, lead)
+	middle, ok := shortestEdit(a[lead:na], b[lead:nb])
 	if !ok {
-		steps = nil
-		for range a {
-			steps = append(steps, '-')
-		}
-		for range b {
-			steps = append(steps, '+')
-		}
+		middle = append(bytes.Repeat([]byte{'-'}, na-lead), bytes.Repeat([]byte{'+'}, nb-lead)...)
 	}
+	return append(append(steps, middle...), bytes.Repeat([]byte{'='}, len(a)-na)...)
+}
+
+// pairs goes through an edit: what is kept and what is taken away with something put in its place has both positions, what
+// is only taken away or put in has one, and -1 for the other.
+func pairs(steps []byte, each func(i, j int)) {
 	i, j := 0, 0
-	for _, s := range steps {
-		d := difference{}
-		switch s {
-		case '=':
-			i, j = i+1, j+1
-			continue
-		case '-':
-			d.Where, d.A = fmt.Sprintf("%s line %d", where, lead+i+1), &a[i]
-			i++
-		case '+':
-			d.Where, d.B = fmt.Sprintf("%s line %d", where, lead+j+1), &b[j]
-			j++
-		}
-		// A line taken away and one put in its place are one difference.
-		if last := len(c.found) - 1; s == '+' && last >= 0 && c.found[last].Where == d.Where && c.found[last].B == nil {
-			c.found[last].B = d.B
+	for at := 0; at < len(steps); {
+		if steps[at] == '=' {
+			each(i, j)
+			i, j, at = i+1, j+1, at+1
 			continue
 		}
-		c.found = append(c.found, d)
+		gone, come := 0, 0
+		for ; at < len(steps) && steps[at] != '='; at++ {
+			if steps[at] == '-' {
+				gone++
+			} else {
+				come++
+			}
+		}
+		for ; gone > 0 || come > 0; gone, come = gone-1, come-1 {
+			a, b := -1, -1
+			if gone > 0 {
+				a = i
+				i++
+			}
+			if come > 0 {
+				b = j
+				j++
+			}
+			each(a, b)
+		}
 	}
 }
 
