@@ -135,6 +135,8 @@ export interface Summary {
   replayOf?: number
   /** What became of a client certificate, where the origin asked for one. */
   certificate?: 'sent' | 'accepted' | 'rejected' | 'asked' | string
+  /** Addresses of the proxies on the way. */
+  proxies?: string[]
   messages: number
   mark: string
   comment: string

@@ -6,8 +6,11 @@ import * as api from '../api/client.ts'
 import type { ClientCertificateEntry, Policy, RouteRule, Trial, TrustEntry } from '../api/settings.ts'
 import type { Exchange, Overrides, Summary } from '../api/types.ts'
 import { curl, longestInline } from '../lib/curl.ts'
+import { fix } from '../lib/fix.ts'
 import { hostname } from '../lib/url.ts'
 import { Feed } from './feed.ts'
+import { Look } from './look.ts'
+import { Sorted } from './sorted.ts'
 import { format, parse, type Section, type Tab, type View } from './location.ts'
 
 export interface Toast {
@@ -53,6 +56,8 @@ const grace = 5000
 
 export class Console {
   readonly feed = new Feed()
+  readonly look = new Look()
+  readonly sorted = new Sorted()
   readonly page = signal<View['page']>('traffic')
   readonly section = signal<Section>('certificates')
   readonly form = signal<Form | undefined>(undefined)
@@ -87,7 +92,7 @@ export class Console {
     void this.feed.version.value
     const id = this.selected.value
     if (id === undefined) return undefined
-    const row = this.feed.rows.get(id)
+    const row = this.feed.rows.get(id) ?? this.sorted.rows.value?.find((x) => x.id === id)
     const detail = this.detail.value?.id === id ? this.detail.value : undefined
     return row && (!detail || row.seq >= detail.seq) ? row : detail
   })
@@ -99,6 +104,7 @@ export class Console {
   private departures = new Map<number, ReturnType<typeof setTimeout>>()
 
   start(): void {
+    this.look.keep()
     this.feed.onChange = (x) => this.changed(x)
     this.feed.onRemoved = (ids) => {
       if (this.selected.value !== undefined && ids.includes(this.selected.value)) void this.checkSelection(this.selected.value)
@@ -212,11 +218,13 @@ export class Console {
   /** step moves the selection by rows of the list. */
   step(by: number): void {
     const rows = this.feed.rows
-    const visible = rows.list
+    const other = this.sorted.rows.value
+    const visible = other ?? rows.list
     if (visible.length === 0) return
     const id = this.selected.value
     let at: number
-    if (id === undefined) at = by > 0 && !this.feed.following.value ? this.feed.shown[0] : visible.length - 1
+    if (other) at = id === undefined ? 0 : other.findIndex((x) => x.id === id) + by
+    else if (id === undefined) at = by > 0 && !this.feed.following.value ? this.feed.shown[0] : visible.length - 1
     else {
       at = rows.place(id)
       if (visible[at]?.id !== id && by > 0) at--
@@ -254,6 +262,7 @@ export class Console {
   }
 
   private changed(x: Summary): void {
+    this.sorted.change(x)
     if (x.id !== this.selected.value) return
     const seen = this.detail.value
     if (seen?.id === x.id && seen.seq >= x.seq) return
@@ -271,17 +280,20 @@ export class Console {
 
   /** followTail goes to the newest row and follows, also past the selection. */
   followTail(): void {
+    this.look.sorting.value = undefined
     this.follow.value++
     void this.feed.tail()
   }
 
   /** oldest and newest select the first and the last exchange there is. */
   async oldest(): Promise<void> {
+    if (this.sorted.rows.value) return this.select(this.sorted.rows.value[0]?.id)
     if (!this.feed.rows.atStart) await this.feed.jump(0)
     this.select(this.feed.rows.list[0]?.id)
   }
 
   async newest(): Promise<void> {
+    if (this.sorted.rows.value) return this.select(this.sorted.rows.value.at(-1)?.id)
     await this.feed.tail()
     this.select(this.feed.rows.list[this.feed.rows.list.length - 1]?.id)
   }
@@ -445,6 +457,26 @@ export class Console {
       await api.addRule({ enabled: true, filter: host, action: 'passthrough' })
       this.say(`${host} is passed through from now on.`, { label: 'Rules', run: () => (this.page.value = 'rules') })
     })
+  }
+
+  /** mend does what helps with a failure: opens the form for it, filled in, or does it at once. */
+  mend(x: Summary | undefined = this.current.value): void {
+    const f = x && fix(x)
+    if (!f) return
+    switch (f.kind) {
+      case 'pass': void this.passThrough(x.request.url.replace(/^tcp:/, 'https:')); break
+      case 'ca': this.setUp(); break
+      case 'trust': this.settings('trust', { host: f.host }); break
+      case 'certificate': this.settings('certificates', { host: f.host }); break
+      case 'credentials': this.settings('routes'); break
+      case 'tls': this.settings('tls', { host: f.host }); break
+      case 'try': this.try({ url: x.request.url.replace(/^ws/, 'http') }); break
+    }
+  }
+
+  /** setUp shows how a client is set up: the proxy's own page says it, for each system. */
+  private setUp(): void {
+    window.open(`http://${this.feed.status.value.proxy ?? '127.0.0.1:8484'}/`, '_blank', 'noreferrer')
   }
 
   // --- settings

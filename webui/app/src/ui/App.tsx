@@ -1,15 +1,18 @@
 import { useSignalEffect } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { ColumnsDialog } from './ColumnsDialog.tsx'
 import { Compose } from './Compose.tsx'
 import { useConsole } from './context.ts'
 import { Detail } from './Detail.tsx'
 import { Confirm, Help } from './dialogs.tsx'
 import { Empty } from './Empty.tsx'
 import { List } from './List.tsx'
+import { ListBar } from './ListBar.tsx'
 import { Palette } from './Palette.tsx'
 import { RulesPage } from './Rules.tsx'
 import { Resend } from './SendAs.tsx'
 import { SettingsForm, SettingsPage } from './settings/Settings.tsx'
+import { SortedList } from './SortedList.tsx'
 import { Splitter } from './Splitter.tsx'
 import { Banner, StatusLine, Toasts } from './status.tsx'
 import { TopBar } from './TopBar.tsx'
@@ -36,6 +39,7 @@ export function App() {
       {app.trying.value && <Trial what={app.trying.value} />}
       {app.help.value && <Help />}
       {app.palette.value && <Palette />}
+      {app.look.choosing.value && <ColumnsDialog />}
       {app.confirming.value && <Confirm />}
       <div class="offscreen" role="status" aria-live="polite">{app.spoken}</div>
     </div>
@@ -80,10 +84,24 @@ function Traffic() {
   return (
     <main class={open ? 'traffic with-detail' : 'traffic'} ref={main}>
       <h1 class="offscreen">Traffic</h1>
-      <div class="side" inert={open && narrow}>{empty ? <Empty /> : <List />}</div>
+      <div class="side" inert={open && narrow}>{empty ? <Empty /> : <Looked />}</div>
       {open && !narrow && <Splitter value={split} onChange={resize} within={main} />}
       {open && <Detail />}
     </main>
+  )
+}
+
+/** Looked is the list with what stands around it. */
+function Looked() {
+  const app = useConsole()
+  const sorting = app.look.sorting.value
+  return (
+    <div class="looked">
+      <ListBar />
+      <div class="beside">
+        {sorting ? <SortedList by={sorting} /> : <List />}
+      </div>
+    </div>
   )
 }
 

@@ -3,23 +3,18 @@
 
 import { useComputed, useSignal, useSignalEffect } from '@preact/signals'
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { Summary } from '../api/types.ts'
-import { axis, type Axis } from '../model/axis.ts'
-import { shownWords, type Shown } from '../lib/certificate.ts'
-import { count, duration, size, typeName } from '../lib/format.ts'
-import { cause, elapsed, outcome, statusText } from '../lib/story.ts'
-import { parts } from '../lib/url.ts'
-import { clip, visible } from '../lib/visible.ts'
+import { count } from '../lib/format.ts'
+import { fit, template } from '../model/columns.ts'
 import { useConsole } from './context.ts'
-import { Down, Key, outcomeName, Sign, Star } from './icons.tsx'
-import { Text } from './Text.tsx'
+import { Down } from './icons.tsx'
+import { Head, Row, stackedColumns, waterfall } from './Row.tsx'
 
 /** Browsers cannot scroll further than some 30 million pixels: what is not loaded takes no more room than this. */
 const longestSpacer = 6_000_000
-const wide = 28
+export const wide = 28
 /** The head sticks to the top of the scroller. */
-const headHeight = 28
-const stacked = 48
+export const headHeight = 28
+export const stacked = 48
 const overscan = 6
 
 type Place = { kind: 'tail' } | { kind: 'row'; id: number; offset: number } | { kind: 'gap'; top: number }
@@ -52,6 +47,7 @@ export function List() {
   const list = rows.list
   const narrow = outer.width > 0 && outer.width < 520
   const box = { height: Math.max(0, outer.height - (narrow ? 0 : headHeight)), width: outer.width }
+  const columns = narrow ? stackedColumns : fit(app.look.columns.value, box.width)
   const rowHeight = narrow ? stacked : wide
   const above = Math.min(rows.above * rowHeight, longestSpacer)
   const below = Math.min(rows.below * rowHeight, longestSpacer)
@@ -185,29 +181,18 @@ export function List() {
   const busy = feed.loading.value
 
   return (
-    <section class={narrow ? 'list narrow' : 'list'} aria-label="Exchanges">
+    <section class={narrow ? 'list narrow' : 'list'} aria-label="Exchanges" style={{ '--columns': template(columns) }}>
       <div
         id="exchanges" class="grid scroller" role="grid" tabIndex={0} aria-label="Exchanges, oldest first" aria-rowcount={rows.total + 1} aria-busy={busy}
         aria-activedescendant={selectedInside && at >= from && at < to ? `row-${selected}` : undefined}
         ref={scroller} onScroll={onScroll} onWheel={(e) => { if (e.deltaY < 0 && scroller.current!.scrollTop > 0) leaveTail() }}
       >
-        <div role="rowgroup" class="head">
-          <div role="row" aria-rowindex={1} class="row">
-            <span role="columnheader" class="c-status">Status</span>
-            <span role="columnheader" class="c-method">Method</span>
-            <span role="columnheader" class="c-host">Host</span>
-            <span role="columnheader" class="c-path">Path</span>
-            <span role="columnheader" class="c-type">Type</span>
-            <span role="columnheader" class="c-size">Size</span>
-            <span role="columnheader" class="c-time">Time</span>
-            <span role="columnheader" class="c-fall">Timeline{time.busy > 0 && <small> {duration(time.busy)}</small>}</span>
-          </div>
-        </div>
+        <Head columns={columns} time={time} />
         <div role="rowgroup" class="runway" style={{ height: `${height}px` }}>
           {shownRows.map((x, i) => (
             <Row
               key={x.id} x={x} y={above + (from + i) * rowHeight} height={rowHeight}
-              index={rows.above + from + i + 2} selected={x.id === selected} leaving={leaving.has(x.id)}
+              index={rows.above + from + i + 2} columns={columns} selected={x.id === selected} leaving={leaving.has(x.id)}
               time={time} now={x.state === 'open' ? now : 0} onSelect={() => app.select(x.id)}
             />
           ))}
@@ -229,7 +214,7 @@ export function List() {
 }
 
 /** useNow is the time, ticking while something on the screen is under way. */
-function useNow(ticking: boolean): number {
+export function useNow(ticking: boolean): number {
   const [now, setNow] = useState(Date.now)
   useEffect(() => {
     if (!ticking) return
@@ -238,81 +223,6 @@ function useNow(ticking: boolean): number {
     return () => clearInterval(timer)
   }, [ticking])
   return now
-}
-
-/** waterfall lays out the rows' time. What lasts (open, a WebSocket, a tunnel) runs off the edge instead of stretching the axis. */
-function waterfall(rows: Summary[], now: number): Axis {
-  const spans = rows.map((x) => {
-    const start = Date.parse(x.startedDateTime)
-    return { start, end: start + elapsed(x, now), lasts: x.state === 'open' || x.kind !== 'http' }
-  })
-  const brief = spans.filter((s) => !s.lasts)
-  if (brief.length === 0) return axis(spans)
-  const least = Math.max(axis(brief).busy * 0.15, 1)
-  return axis(spans.map((s) => (s.lasts ? { start: s.start, end: Math.min(s.end, s.start + least) } : s)))
-}
-
-interface RowProps {
-  x: Summary
-  y: number
-  height: number
-  index: number
-  selected: boolean
-  leaving: boolean
-  time: Axis
-  now: number
-  onSelect: () => void
-}
-
-function Row({ x, y, height, index, selected, leaving, time, now, onSelect }: RowProps) {
-  const kind = outcome(x)
-  const { host, path } = parts(clip(x.request.url, 1500))
-  const why = clip(cause(x))
-  const spent = elapsed(x, now || Date.now())
-  const received = x.response?.bodySize ?? -1
-  const classes = ['row', kind, selected ? 'selected' : '', leaving ? 'leaving' : '', index % 2 ? 'odd' : ''].join(' ')
-  return (
-    <div
-      role="row" id={`row-${x.id}`} data-id={x.id} class={classes} aria-rowindex={index} aria-selected={selected}
-      style={{ top: `${y}px`, height: `${height}px` }} onPointerDown={(e) => { if (e.button === 0 && e.pointerType === 'mouse') onSelect() }} onClick={onSelect}
-    >
-      <span role="gridcell" class="c-status">
-        <Sign of={kind} /><span>{statusText(x)}</span>
-        {outcomeName[kind] !== statusText(x) && <span class="offscreen">{outcomeName[kind]}</span>}
-      </span>
-      <span role="gridcell" class="c-method">{visible(clip(x.request.method, 30))}</span>
-      <span role="gridcell" class="c-host" title={visible(host)}><Text text={host} />{why !== '' && <span class="cause stacked"><Text text={why} /></span>}</span>
-      <span role="gridcell" class="c-path" title={visible(x.error ? `${path || host}: ${x.error.message}` : path || host)}>
-        {x.mark !== '' && <span class="mark" title={`marked${x.mark === 'marked' ? '' : ': ' + visible(x.mark)}`}><Star filled /><span class="offscreen">marked</span></span>}
-        {x.replayOf ? <span class="tag" title={`sent again from #${x.replayOf}`}>again</span> : null}
-        {x.source === 'compose' && <span class="tag">composed</span>}
-        {x.answeredBy === 'proxy' && <span class="tag proxy" title="a proxy on the way answered, not the origin">by proxy</span>}
-        {x.certificate && shownWords[x.certificate as Shown] && <span class={`key ${x.certificate}`} title={shownWords[x.certificate as Shown]}><Key of={x.certificate as Shown} /><span class="offscreen">{shownWords[x.certificate as Shown]}</span></span>}
-        {(x.kind !== 'tunnel' || why === '') && <span class="path"><Text text={x.kind === 'tunnel' ? 'bytes passed through' : path || '/'} /></span>}
-        {why !== '' && <span class="cause"><Text text={why} /></span>}
-      </span>
-      <span role="gridcell" class="c-type">{x.kind === 'websocket' ? 'websocket' : visible(typeName(x.response?.content.mimeType))}</span>
-      <span role="gridcell" class="c-size">{x.messages > 0 && x.kind === 'websocket' ? `${count(x.messages)} msg` : size(received)}</span>
-      <span role="gridcell" class="c-time">{duration(x.state === 'open' ? Math.round(spent / 100) * 100 : spent)}</span>
-      <span role="gridcell" class="c-fall"><Fall x={x} time={time} spent={spent} /></span>
-    </div>
-  )
-}
-
-/** Fall is a row's bar on the shared axis: until the answer began, and from then on. */
-function Fall({ x, time, spent }: { x: Summary; time: Axis; spent: number }) {
-  const start = Date.parse(x.startedDateTime)
-  const receive = x.state === 'open' ? 0 : Math.min(Math.max(x.timings.receive, 0), spent)
-  const a = time.at(start)
-  const b = time.at(start + spent - receive)
-  const c = time.at(start + spent)
-  const percent = (n: number) => `${Math.round(n * 10000) / 100}%`
-  return (
-    <span class="fall" aria-hidden="true">
-      <i class="wait" style={{ left: `min(${percent(a)}, 100% - 2px)`, width: percent(b - a) }} />
-      {receive > 0 && <i class="receive" style={{ left: `min(${percent(b)}, 100% - 2px)`, width: percent(c - b) }} />}
-    </span>
-  )
 }
 
 /** CountLine says how many exchanges there are, for the status line. */

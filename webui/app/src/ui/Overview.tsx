@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { ClientCertificate, Exchange } from '../api/types.ts'
 import { receiptLine, shown } from '../lib/certificate.ts'
+import { fix } from '../lib/fix.ts'
 import { count, duration, moment, size } from '../lib/format.ts'
 import { elapsed, outcome, story } from '../lib/story.ts'
 import { patternFor } from '../lib/pattern.ts'
@@ -42,7 +43,7 @@ export function Overview({ x }: { x: Exchange }) {
   )
 }
 
-/** Whether passing the host through, without interception, is what would help: its client does not take our certificate. */
+/** Whether passing the host through, without interception, is what may help: its client does not take our certificate. */
 function passingHelps(x: Exchange): boolean {
   return x.error?.stage === 'client' && /^(https|tcp|wss):/.test(x.request.url)
 }
@@ -50,11 +51,13 @@ function passingHelps(x: Exchange): boolean {
 function Failure({ x }: { x: Exchange }) {
   const app = useConsole()
   const e = x.error!
+  const helps = fix({ ...x, certificate: x.certificate ?? (asked(x) ? shown(asked(x)!) : '') })
   return (
     <div class="failure" role="note">
       <p class="what"><ErrorText text={e.message} /></p>
       {e.hint && <p class="hint"><Text text={e.hint} lineBreaks={false} /></p>}
-      {passingHelps(x) && (
+      {helps && helps.kind !== 'try' && <p><button type="button" class="button primary" title="F" onClick={() => app.mend(x)}>{helps.label}</button></p>}
+      {helps?.kind !== 'pass' && passingHelps(x) && (
         <p><button type="button" class="button" onClick={() => void app.passThrough(x.request.url)}>Pass {visible(hostname(x.request.url))} through</button></p>
       )}
       {testHelps(x) && <p><button type="button" class="button" onClick={() => app.try({ url: x.request.url.replace(/^ws/, 'http') })}><Pulse /> Test this address</button></p>}

@@ -39,6 +39,11 @@ export const Caution = () => <Icon size={13}><path d="M8 2.8 14 13H2zM8 7v2.6M8 
 export const Pulse = () => <Icon><path d="M1.8 8.5h3l1.7-4.5 3 8 1.7-3.5h3" /></Icon>
 export const Funnel = () => <Icon><path d="M2.5 3.5h11L9.5 8.3v4l-3 1.2V8.3z" /></Icon>
 
+export const Columns = () => <Icon><rect x="2.5" y="3" width="11" height="10" rx="1.2" /><path d="M6.2 3v10M9.8 3v10" /></Icon>
+export const Tree = () => <Icon><path d="M3 3.5h4M3 3.5v8.5h3M3 7.8h3M8.5 7.8H13M8.5 12H13M9.5 3.5H13" /></Icon>
+export const Narrower = () => <Icon size={13}><path d="M4 8h8" /></Icon>
+export const Wider = () => <Icon size={13}><path d="M4 8h8M8 4v8" /></Icon>
+
 /** A key, for a client certificate: filled when the server took it, crossed out when it did not, hollow otherwise. */
 export function Key({ of }: { of: Shown }) {
   return (

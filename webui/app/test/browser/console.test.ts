@@ -139,7 +139,7 @@ describe('the console', () => {
     const r = row(page, '/slow')
     await r.waitFor()
     await page.locator('.row.open, .row.ok', { hasText: '/slow' }).waitFor()
-    const time = r.locator('.c-time')
+    const time = r.locator('.c-took')
     const first = await time.innerText()
     await until(async () => (await time.innerText()) !== first, 'the time to move on')
     await r.click()
