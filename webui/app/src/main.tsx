@@ -11,6 +11,7 @@ import './style/forms.css'
 import './style/settings.css'
 import './style/way.css'
 import './style/palette.css'
+import './style/filter.css'
 import './style/bodies.css'
 
 const app = new Console()

@@ -11,6 +11,7 @@ import { hostname } from '../lib/url.ts'
 import { Feed } from './feed.ts'
 import { Look } from './look.ts'
 import { Sorted } from './sorted.ts'
+import { Filters } from './filters.ts'
 import { format, parse, type Section, type Tab, type View } from './location.ts'
 
 export interface Toast {
@@ -58,6 +59,7 @@ export class Console {
   readonly feed = new Feed()
   readonly look = new Look()
   readonly sorted = new Sorted()
+  readonly filters = new Filters()
   readonly page = signal<View['page']>('traffic')
   readonly section = signal<Section>('certificates')
   readonly form = signal<Form | undefined>(undefined)
@@ -144,6 +146,7 @@ export class Console {
       const r = this.feed.status.value.recording
       if (typeof r === 'boolean') this.recording.value = r
     })
+    this.filters.follow(this.feed.filter)
     void this.readRecording()
   }
 

@@ -6,6 +6,7 @@ import { useConsole } from './context.ts'
 import { Detail } from './Detail.tsx'
 import { Confirm, Help } from './dialogs.tsx'
 import { Empty } from './Empty.tsx'
+import { FilterWords } from './FilterBox.tsx'
 import { List } from './List.tsx'
 import { ListBar } from './ListBar.tsx'
 import { Palette } from './Palette.tsx'
@@ -29,6 +30,7 @@ export function App() {
   return (
     <div class="console">
       <TopBar />
+      <FilterWords />
       <Banner />
       {page === 'rules' ? <RulesPage /> : page === 'settings' ? <SettingsPage /> : <Traffic />}
       <StatusLine />

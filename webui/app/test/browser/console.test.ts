@@ -177,7 +177,7 @@ describe('the console', () => {
   })
 
   test('a filter is applied, is in the address, and shows its mistakes at their column', async () => {
-    const box = page.getByRole('textbox', { name: 'Filter' })
+    const box = page.getByRole('combobox', { name: 'Filter' })
     await box.fill('status:404')
     await page.locator('.row', { hasText: '/crash' }).waitFor({ state: 'detached' })
     assert.equal(await page.locator('.runway .row').count(), 1)
@@ -207,7 +207,7 @@ describe('the console', () => {
   })
 
   test('a filter that matches nothing says so', async () => {
-    await page.getByRole('textbox', { name: 'Filter' }).fill('path:/not-there-at-all')
+    await page.getByRole('combobox', { name: 'Filter' }).fill('path:/not-there-at-all')
     await page.getByText('Nothing matches').waitFor()
     await page.getByRole('button', { name: 'Show all' }).click()
     await row(page, '/json?hidden').waitFor()
@@ -408,6 +408,8 @@ describe('the console', () => {
     const focused = (id: string) => until(() => page.evaluate((want) => document.activeElement?.id === want, id), `${id} to have the focus`)
     await page.keyboard.press('/')
     await focused('filter')
+    await page.getByRole('listbox', { name: 'Completions' }).waitFor()
+    await page.keyboard.press('Escape')
     await page.keyboard.press('ArrowDown')
     await focused('exchanges')
     await page.keyboard.press('End')

@@ -467,7 +467,7 @@ describe('receipts', () => {
     await page.getByRole('button', { name: 'Filters at hand' }).click()
     await list.getByRole('button', { name: /cert\.verdict:rejected/ }).click()
     await page.waitForURL(/filter=cert\.verdict/)
-    assert.equal(await page.getByRole('textbox', { name: 'Filter' }).inputValue(), 'cert.verdict:rejected')
+    assert.equal(await page.getByRole('combobox', { name: 'Filter' }).inputValue(), 'cert.verdict:rejected')
     await page.getByRole('button', { name: 'Clear the filter' }).click()
   })
 
