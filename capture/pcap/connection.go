@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
 
 	"eaves/capture"
 )
@@ -42,7 +41,7 @@ type connection struct {
 	comment string
 	now     time.Time
 	from    [2]netip.Addr
-	port    [2]layers.TCPPort
+	port    [2]uint16
 	seq     [2]uint32
 	// unacked counts segments that the other side has not answered.
 	unacked [2]int
@@ -55,7 +54,7 @@ func newConnection(p *Writer, x *capture.Exchange) *connection {
 	client, server, serverPort := endpoints(x)
 	c := &connection{p: p, comment: comment(x), now: x.Started, buf: gopacket.NewSerializeBuffer()}
 	c.from = [2]netip.Addr{client, server}
-	c.port = [2]layers.TCPPort{layers.TCPPort(firstPort + p.connections%clientPorts), layers.TCPPort(serverPort)}
+	c.port = [2]uint16{uint16(firstPort + p.connections%clientPorts), serverPort}
 	// Initial numbers that differ keep connections apart when ports come round again.
 	c.seq = [2]uint32{p.connections * 64007, p.connections*64007 + 0x10000000}
 	for d := range c.out {
@@ -125,9 +124,13 @@ func (s segments) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 && s.c.err == nil {
 		k := min(mss, len(p))
-		s.c.send(s.d, p[:k], layers.TCP{ACK: true, PSH: k == len(p)})
+		flags := flagACK
+		if k == len(p) {
+			flags |= flagPSH
+		}
+		s.c.send(s.d, p[:k], flags)
 		if s.c.unacked[s.d]++; s.c.unacked[s.d] >= ackEach {
-			s.c.send(1-s.d, nil, layers.TCP{ACK: true})
+			s.c.send(1-s.d, nil, flagACK)
 		}
 		p = p[k:]
 	}
@@ -148,7 +151,7 @@ func (c *connection) cutHead(d direction, head []byte) error {
 	if err := c.flush(d); err != nil {
 		return err
 	}
-	c.sendCut(d, append(head, 0), 1, layers.TCP{ACK: true, PSH: true})
+	c.sendCut(d, append(head, 0), 1, flagACK|flagPSH)
 	c.unacked[d]++
 	return c.err
 }
@@ -159,59 +162,49 @@ func (c *connection) flush(d direction) error {
 		return err
 	}
 	if c.unacked[d] > 0 {
-		c.send(1-d, nil, layers.TCP{ACK: true})
+		c.send(1-d, nil, flagACK)
 	}
 	return c.err
 }
 
-// send writes one packet. It takes the flags of tcp.
-func (c *connection) send(d direction, payload []byte, tcp layers.TCP) {
-	c.sendCut(d, payload, 0, tcp)
+// send writes one packet.
+func (c *connection) send(d direction, payload []byte, flags tcpFlags) {
+	c.sendCut(d, payload, 0, flags)
 }
 
 // sendCut is send, except that the last bytes of the payload are sent but not in the file.
-func (c *connection) sendCut(d direction, payload []byte, missing int, tcp layers.TCP) {
+func (c *connection) sendCut(d direction, payload []byte, missing int, flags tcpFlags) {
 	if c.err != nil {
 		return
 	}
-	tcp.SrcPort, tcp.DstPort = c.port[d], c.port[1-d]
-	tcp.Seq, tcp.Window = c.seq[d], window
-	if tcp.ACK {
-		tcp.Ack = c.seq[1-d]
+	ip := ipHeader{from: c.from[d], to: c.from[1-d]}
+	segment := &tcp{ip: ip, from: c.port[d], to: c.port[1-d], seq: c.seq[d], flags: flags, window: window}
+	if flags&flagACK != 0 {
+		segment.ack = c.seq[1-d]
 		c.unacked[1-d] = 0
 	}
-	var ip gopacket.SerializableLayer
-	if c.from[d].Is4() {
-		v4 := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, Flags: layers.IPv4DontFragment, SrcIP: c.from[d].AsSlice(), DstIP: c.from[1-d].AsSlice()}
-		c.err = tcp.SetNetworkLayerForChecksum(v4)
-		ip = v4
-	} else {
-		v6 := &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolTCP, SrcIP: c.from[d].AsSlice(), DstIP: c.from[1-d].AsSlice()}
-		c.err = tcp.SetNetworkLayerForChecksum(v6)
-		ip = v6
+	if flags&flagSYN != 0 {
+		segment.options = maximumSegmentSize(mss)
 	}
-	if c.err == nil {
-		c.err = gopacket.SerializeLayers(c.buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ip, &tcp, gopacket.Payload(payload))
-	}
+	c.err = gopacket.SerializeLayers(c.buf, gopacket.SerializeOptions{}, ip, segment, gopacket.Payload(payload))
 	if c.err == nil {
 		b := c.buf.Bytes()
 		c.err = c.p.packet(c.now, b[:len(b)-missing], missing, c.comment)
 	}
 	c.now = c.now.Add(packetTakes)
 	c.seq[d] += uint32(len(payload) - missing)
-	if tcp.SYN || tcp.FIN {
+	if flags&(flagSYN|flagFIN) != 0 {
 		c.seq[d]++
 	}
 }
 
 // handshake opens the connection (RFC 9293, 3.5).
 func (c *connection) handshake() {
-	options := []layers.TCPOption{{OptionType: layers.TCPOptionKindMSS, OptionLength: 4, OptionData: []byte{mss >> 8, mss & 0xff}}}
-	c.send(toServer, nil, layers.TCP{SYN: true, Options: options})
+	c.send(toServer, nil, flagSYN)
 	c.now = c.now.Add(handshakeGap)
-	c.send(toClient, nil, layers.TCP{SYN: true, ACK: true, Options: options})
+	c.send(toClient, nil, flagSYN|flagACK)
 	c.now = c.now.Add(handshakeGap)
-	c.send(toServer, nil, layers.TCP{ACK: true})
+	c.send(toServer, nil, flagACK)
 }
 
 // finish ends the connection the way the exchange ended.
@@ -219,11 +212,11 @@ func (c *connection) finish(state capture.State) {
 	switch state {
 	case capture.StateOpen:
 	case capture.StateFailed:
-		c.send(toClient, nil, layers.TCP{RST: true, ACK: true})
+		c.send(toClient, nil, flagRST|flagACK)
 	default:
-		c.send(toClient, nil, layers.TCP{FIN: true, ACK: true})
-		c.send(toServer, nil, layers.TCP{FIN: true, ACK: true})
-		c.send(toClient, nil, layers.TCP{ACK: true})
+		c.send(toClient, nil, flagFIN|flagACK)
+		c.send(toServer, nil, flagFIN|flagACK)
+		c.send(toClient, nil, flagACK)
 	}
 }
 

@@ -20,11 +20,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"runtime"
 	"time"
-
-	"github.com/google/gopacket/layers"
-	"github.com/google/gopacket/pcapgo"
 
 	"eaves/capture"
 )
@@ -74,24 +70,17 @@ func (p *Writer) begin() error {
 		return nil
 	}
 	p.begun = true
-	ng, err := pcapgo.NewNgWriterInterface(p.w,
-		pcapgo.NgInterface{Name: "eaves", LinkType: layers.LinkTypeRaw, TimestampResolution: 9},
-		pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{OS: runtime.GOOS, Application: "eaves"}})
-	if err != nil {
-		return err
-	}
-	return ng.Flush()
+	_, err := p.w.Write(appendProlog(nil))
+	return err
 }
 
-// packet writes an enhanced packet block, with so many bytes of the packet missing at its end. pcapgo writes none with a
-// comment.
+// packet writes an enhanced packet block, with so many bytes of the packet missing at its end.
 func (p *Writer) packet(at time.Time, data []byte, missing int, comment string) error {
 	const (
 		blockType = 6
 		// Type, length, interface, time (2), captured and original length, and the length again.
-		fixed         = 8 * 4
-		optionComment = 1
-		optionHead    = 4
+		fixed      = 8 * 4
+		optionHead = 4
 	)
 	options := 0
 	if comment != "" {
@@ -110,24 +99,13 @@ func (p *Writer) packet(at time.Time, data []byte, missing int, comment string) 
 	b = le.AppendUint32(b, uint32(len(data)+missing))
 	b = pad(append(b, data...), len(data))
 	if comment != "" {
-		b = le.AppendUint16(b, optionComment)
-		b = le.AppendUint16(b, uint16(len(comment)))
-		b = pad(append(b, comment...), len(comment))
-		b = le.AppendUint32(b, 0) // the end of options
+		b = appendOption(b, optionComment, comment)
+		b = appendOption(b, optionEnd, "")
 	}
 	b = le.AppendUint32(b, uint32(size))
 	p.block = b
 	_, err := p.w.Write(b)
 	return err
-}
-
-func padded(n int) int { return (n + 3) &^ 3 }
-
-func pad(b []byte, n int) []byte {
-	for ; n%4 != 0; n++ {
-		b = append(b, 0)
-	}
-	return b
 }
 
 func comment(x *capture.Exchange) string { return fmt.Sprintf("eaves exchange %d", x.ID) }
