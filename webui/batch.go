@@ -22,8 +22,8 @@ type batchConn struct {
 }
 
 const (
-	// batchMax is how much is gathered.
-	batchMax = 32 << 10
+	// batchMax is how much is gathered: a flush, and what is added to it.
+	batchMax = 2 * flushBytes
 	// socketBuffer is a flush.
 	socketBuffer = flushBytes
 )

@@ -42,11 +42,15 @@ type fakeStore struct {
 	getErr   map[int64]error
 	panicGet bool
 	subs     int
+	lists    int
 }
 
 func newFakeStore() *fakeStore {
 	return &fakeStore{changed: make(chan struct{}), rows: map[int64]*capture.Exchange{}, bodies: map[int64]map[capture.Side][]byte{}, messages: map[int64][]capture.Message{}}
 }
+
+// asked says how often a list was asked for.
+func (f *fakeStore) asked() int { f.mu.Lock(); defer f.mu.Unlock(); return f.lists }
 
 func (f *fakeStore) publish(c capture.Change) {
 	f.seq++
@@ -110,6 +114,7 @@ func (f *fakeStore) match(q *filter.Filter, x *capture.Exchange) bool {
 func (f *fakeStore) List(ctx context.Context, q Query) (Page, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.lists++
 	if f.listErr != nil {
 		return Page{}, f.listErr
 	}

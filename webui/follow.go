@@ -36,19 +36,25 @@ func (c *console) follow(ctx context.Context) error {
 	}
 }
 
-// idle lets the feed run on while the console is behind: what comes meanwhile is only counted, and a dead console is to
-// cost next to nothing.
+// idle lets the feed run on. Who has caught up reads again in a while: the writer sends no oftener, and each exchange for
+// itself would wake every console. While the console is behind, what comes is only counted, and a dead one is to cost next
+// to nothing.
 func (c *console) idle(ctx context.Context) error {
+	now := c.s.cfg.Store.Seq()
 	c.mu.Lock()
-	behind := c.behind
+	behind, caughtUp := c.behind, c.read >= now
 	c.mu.Unlock()
-	if !behind {
+	wait, space := readEvery, (chan struct{})(nil)
+	switch {
+	case behind:
+		wait, space = flushEvery, c.space
+	case !caughtUp:
 		return nil
 	}
-	timer := time.NewTimer(flushEvery)
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-c.space:
+	case <-space:
 	case <-timer.C:
 	case <-ctx.Done():
 		return ctx.Err()
@@ -199,7 +205,7 @@ func (c *console) fallBehind() {
 		case i.ids != nil:
 			c.missGone(i.ids...)
 		case i.seq == 0:
-		case i.frame == nil:
+		case i.show == nil:
 			c.missGone(i.id)
 		case i.ask:
 			if c.mayHave(i) {
@@ -242,11 +248,7 @@ func (c *console) note(ctx context.Context, ch *capture.Change) error {
 	}
 	defer c.mu.Unlock()
 	if matches && !c.behind {
-		// Made once for all consoles, and only if one is told: a frame costs more than all else here.
-		var err error
-		if i.frame, err = c.s.frames.frame(ch.Exchange); err != nil {
-			return fmt.Errorf("writing exchange %d: %w", i.id, err)
-		}
+		i.show = ch.Exchange
 	}
 	if cursor := c.subs[about(ch)]; cursor != nil {
 		cursor.more = true

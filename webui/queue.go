@@ -12,18 +12,33 @@ type item struct {
 	seq int64
 	// id is the exchange that this is about; 0: ids are exchanges that were deleted.
 	id int64
-	// frame is the message that shows the exchange; nil: it is to be taken away.
-	frame []byte
-	ids   []int64
+	// show is the exchange as it is to be shown; nil: it is to be taken away.
+	show *capture.Exchange
+	ids  []int64
 	// open says that the exchange goes on, ask that only the store can say whether it matches, unseen that there may be
 	// revisions before this one which the feed did not tell.
 	open, ask, unseen bool
 }
 
-// itemCost is what an item takes beside its frame.
-const itemCost = 128
+// itemCost and showCost are what an item takes, and what the message takes that shows an exchange, beside what is long in
+// it.
+const (
+	itemCost = 128
+	showCost = 768
+)
 
-func (i *item) size() int { return itemCost + len(i.frame) + 8*len(i.ids) }
+// size is about how large the item's message is. The message itself is only made when it is sent: of a flood, most is
+// never sent.
+func (i *item) size() int {
+	n := itemCost + 8*len(i.ids)
+	if x := i.show; x != nil {
+		n += showCost + len(x.Request.URL) + len(x.Comment)
+		if x.Error != nil {
+			n += len(x.Error.Message) + len(x.Error.Hint)
+		}
+	}
+	return n
+}
 
 // queue holds what waits to be sent, in the order of revisions, the latest of each exchange only.
 type queue struct {
@@ -115,7 +130,7 @@ func (q *queue) clear() { *q = queue{} }
 // frameCache makes the message that shows a revision of an exchange once for all consoles.
 type frameCache struct {
 	mu    sync.Mutex
-	slots [512]struct {
+	slots [1024]struct {
 		id, seq int64
 		frame   []byte
 	}

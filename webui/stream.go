@@ -24,9 +24,12 @@ const (
 	maxClientMessage = 4 << 10
 	messageStep      = 16
 
-	flushEvery    = 100 * time.Millisecond
-	flushBytes    = 96 << 10
-	bytesASecond  = 1_000_000
+	// A console is sent at most 10 batches and 1 MB in any second: the batch that goes beyond the rate is in the second, too.
+	flushEvery   = 110 * time.Millisecond
+	flushBytes   = 96 << 10
+	bytesASecond = 850_000
+	// readEvery is how often the changes are read.
+	readEvery     = 50 * time.Millisecond
 	statusEvery   = time.Second
 	statusTimeout = 2 * time.Second
 	pingEvery     = 5 * time.Second

@@ -265,7 +265,7 @@ func TestStreamTakesAwayWhatTheFeedDidNotTell(t *testing.T) {
 			t.Fatal(err)
 		}
 		items := c.queue.take(1)
-		if taken := len(items) == 1 && items[0].id == 1 && items[0].frame == nil; taken != latest {
+		if taken := len(items) == 1 && items[0].id == 1 && items[0].show == nil; taken != latest {
 			t.Errorf("latest %v: %+v", latest, items)
 		}
 	}

@@ -96,7 +96,7 @@ func (c *console) send(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := c.sendStatus(ctx); err != nil {
+	if err := c.sendStatus(ctx, new(int)); err != nil {
 		return err
 	}
 	if err := c.out.end(); err != nil {
@@ -104,7 +104,8 @@ func (c *console) send(ctx context.Context) error {
 	}
 	signal(c.wake)
 	var flush <-chan time.Time
-	earliest := time.Now()
+	statusDue := false
+	earliest := time.Now().Add(flushEvery)
 	for {
 		select {
 		case <-ctx.Done():
@@ -114,27 +115,28 @@ func (c *console) send(ctx context.Context) error {
 				return err
 			}
 		case <-tick.C:
-			if err := c.sendStatus(ctx); err != nil {
-				return err
-			}
+			// It goes with the next flush, which is one batch with it.
+			statusDue = true
+			signal(c.wake)
 		case <-c.wake:
 			if flush == nil {
 				flush = time.After(time.Until(earliest))
 			}
 		case <-flush:
 			flush = nil
-			n, err := c.flush(ctx)
+			n, err := c.flush(ctx, statusDue)
 			if err != nil {
 				return err
 			}
+			statusDue = false
 			// What was large is paid for by waiting.
 			earliest = time.Now().Add(max(flushEvery, time.Duration(n)*time.Second/bytesASecond))
 		}
 	}
 }
 
-// flush sends one portion, and returns its size.
-func (c *console) flush(ctx context.Context) (int, error) {
+// flush sends one portion, with a status or without, and returns its size.
+func (c *console) flush(ctx context.Context, withStatus bool) (int, error) {
 	c.mu.Lock()
 	reset := c.reset
 	items := c.queue.take(flushBytes)
@@ -181,6 +183,11 @@ func (c *console) flush(ctx context.Context) (int, error) {
 	if err := c.sendMessages(ctx, &n); err != nil {
 		return n, err
 	}
+	if withStatus {
+		if err := c.sendStatus(ctx, &n); err != nil {
+			return n, err
+		}
+	}
 	return n, c.out.end()
 }
 
@@ -203,16 +210,21 @@ func (c *console) sendItems(ctx context.Context, items []item, n *int) error {
 		switch {
 		case i.ids != nil:
 			gone, at = append(gone, i.ids...), i.seq
-		case i.frame == nil && i.id != 0:
+		case i.show == nil && i.id != 0:
 			gone, at = append(gone, i.id), i.seq
-		case i.frame != nil:
+		case i.show != nil:
 			if err := tell(); err != nil {
 				return err
 			}
-			if err := c.writeFrame(i.frame); err != nil {
+			// Made once for all consoles.
+			frame, err := c.s.frames.frame(i.show)
+			if err != nil {
+				return fmt.Errorf("writing exchange %d: %w", i.id, err)
+			}
+			if err := c.writeFrame(frame); err != nil {
 				return err
 			}
-			*n += len(i.frame)
+			*n += len(frame)
 		}
 	}
 	return tell()
@@ -254,7 +266,7 @@ func (c *console) ask(ctx context.Context, items []item) error {
 		case match[i.id]:
 			c.shownOrDone(i)
 		case c.mayHave(i):
-			i.frame = nil
+			i.show = nil
 		default:
 			*i = item{}
 		}
@@ -340,7 +352,7 @@ func messageFrame(id int64, m capture.Message) ([]byte, error) {
 }
 
 // sendStatus tells how eaves is, if that has changed.
-func (c *console) sendStatus(ctx context.Context) error {
+func (c *console) sendStatus(ctx context.Context, n *int) error {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	st, err := c.s.status.get(ctx, statusEvery*9/10)
@@ -358,7 +370,7 @@ func (c *console) sendStatus(ctx context.Context) error {
 		return nil
 	}
 	c.lastStatus = st
-	return c.write(statusMessage{"status", st})
+	return c.count(n, statusMessage{"status", st})
 }
 
 // count writes a message and adds its size to n.
