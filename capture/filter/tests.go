@@ -1,6 +1,10 @@
 package filter
 
 import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 
 	"eaves/capture"
@@ -19,12 +23,20 @@ func (t presentTest) match(s *subject) bool {
 	return false
 }
 
-func (t presentTest) sql(*builder) string {
+func (t presentTest) sql(b *builder) string {
 	parts := make([]string, len(t.columns))
+	var alternatives [][]string
 	for i, c := range t.columns {
 		parts[i] = "x." + c.name + " IS NOT NULL"
+		if _, _, sparse := termColumn(c.name); sparse {
+			alternatives = append(alternatives, []string{beginTerm(c.name)})
+		}
 	}
-	return join(parts, " OR ")
+	test := join(parts, " OR ")
+	if len(alternatives) < len(parts) {
+		return test
+	}
+	return b.narrow(test, len(b.args), alternatives...)
 }
 
 // differsTest: there is one, and it is not so.
@@ -33,7 +45,10 @@ type differsTest struct{ present, same test }
 func (t differsTest) match(s *subject) bool { return t.present.match(s) && !t.same.match(s) }
 
 func (t differsTest) sql(b *builder) string {
-	return "(" + t.present.sql(b) + " AND (" + t.same.sql(b) + ") IS NOT TRUE)"
+	present := t.present.sql(b)
+	b.negated++
+	defer func() { b.negated-- }()
+	return "(" + present + " AND (" + t.same.sql(b) + ") IS NOT TRUE)"
 }
 
 // anyTest: one of them is so.
@@ -67,7 +82,18 @@ func (t textTest) match(s *subject) bool {
 	return (v != "" || t.column.always) && t.text.match(v)
 }
 
-func (t textTest) sql(b *builder) string { return t.text.sql(b, "x."+t.column.name) }
+func (t textTest) sql(b *builder) string {
+	mark := len(b.args)
+	test := t.text.sql(b, "x."+t.column.name)
+	if pieces := t.text.textPieces(t.column.name); pieces != nil {
+		return b.narrow(test, mark, pieces)
+	}
+	if t.column.name == "mark" || t.column.name == "comment" {
+		// In so many words, so that the indexes of the few that have one serve.
+		return "(x." + t.column.name + " IS NOT NULL AND " + test + ")"
+	}
+	return test
+}
 
 // enumTest compares a column whose values are stored folded.
 type enumTest struct {
@@ -89,11 +115,21 @@ func (t enumTest) match(s *subject) bool {
 }
 
 func (t enumTest) sql(b *builder) string {
+	if t.column.name == "state" && len(t.values) == 1 {
+		// In so many words, so that the indexes of the few that are open or failed serve.
+		return "x.state = '" + strings.ReplaceAll(t.values[0], "'", "''") + "'"
+	}
+	mark := len(b.args)
 	args := make([]any, len(t.values))
+	var alternatives [][]string
+	is, _, _ := termColumn(t.column.name)
 	for i, v := range t.values {
 		args[i] = v
+		if is {
+			alternatives = append(alternatives, []string{beginTerm(t.column.name) + v + termEnd})
+		}
 	}
-	return oneOf(b, "x."+t.column.name, args)
+	return b.narrow(oneOf(b, "x."+t.column.name, args), mark, alternatives...)
 }
 
 // oneOf compares a bare column with values, so that an index serves.
@@ -133,6 +169,7 @@ func (t numberTest) match(s *subject) bool {
 }
 
 func (t numberTest) sql(b *builder) string {
+	mark := len(b.args)
 	column := "x." + t.columns[0].name
 	if len(t.columns) == 2 {
 		other := "x." + t.columns[1].name
@@ -149,11 +186,73 @@ func (t numberTest) sql(b *builder) string {
 		parts = append(parts, oneOf(b, column, singles))
 	}
 	for _, one := range t.spans {
-		if !one.single() {
-			parts = append(parts, one.at(b.now).sql(b, column))
+		if one.single() {
+			continue
+		}
+		if codes := statusCodes(t.columns[0], one); codes != "" {
+			parts = append(parts, column+" IN ("+codes+")")
+			continue
+		}
+		parts = append(parts, one.at(b.now).sql(b, column))
+	}
+	test := join(parts, " OR ")
+	if len(t.columns) == 2 {
+		return test
+	}
+	return b.narrow(t.guarded(b, test), mark, t.alternatives()...)
+}
+
+// statusCodes writes out the few numbers of a class of status codes, so that an index finds those of each newest first;
+// "" where they are not few or not of a status.
+func statusCodes(c *column, s span) string {
+	lo, hi := math.Ceil(s.lo), math.Floor(s.hi)
+	if c.name != "status" && c.name != "hop_status" || s.contains(200) || !(lo >= 100 && hi-lo < 200 && hi >= lo) || s.loOpen && lo == s.lo || s.hiOpen && hi == s.hi {
+		return ""
+	}
+	codes := make([]string, 0, 200)
+	for code := int64(lo); code <= int64(hi); code++ {
+		codes = append(codes, strconv.FormatInt(code, 10))
+	}
+	return strings.Join(codes, ", ")
+}
+
+// guarded adds to a test what says that one of the partial indexes serves: of those that answered 200, or took no time
+// worth a question, none has an entry.
+func (t numberTest) guarded(b *builder, test string) string {
+	for _, guard := range []struct {
+		column, sql string
+		holds       func(span) bool
+	}{
+		{"status", "x.status <> 200", func(s span) bool { return !s.contains(200) }},
+		{"took", "x.took >= 1000", func(s span) bool { return s.lo >= 1000 }},
+		{"resp_size", "x.resp_size >= 1048576", func(s span) bool { return s.lo >= 1<<20 }},
+	} {
+		if t.columns[0].name == guard.column && !slices.ContainsFunc(t.spans, func(s span) bool { return !guard.holds(s.at(b.now)) }) {
+			return "(" + guard.sql + " AND " + test + ")"
 		}
 	}
-	return join(parts, " OR ")
+	return test
+}
+
+// alternatives are what the terms of numbers in the spans contain.
+func (t numberTest) alternatives() [][]string {
+	name := t.columns[0].name
+	is, _, sparse := termColumn(name)
+	if !is {
+		return nil
+	}
+	var alternatives [][]string
+	for _, one := range t.spans {
+		switch {
+		case one.single():
+			alternatives = append(alternatives, []string{fmt.Sprint(beginTerm(name), sqlNumber(one.lo), termEnd)})
+		case sparse:
+			alternatives = append(alternatives, []string{beginTerm(name)})
+		default:
+			return nil
+		}
+	}
+	return alternatives
 }
 
 // hostTest compares a host, and its port where there is a second column, with patterns.
@@ -188,19 +287,29 @@ func (t hostTest) sql(b *builder) string {
 		}
 	}
 	if len(exact) > 0 {
-		parts = append(parts, oneOf(b, column, exact))
+		mark := len(b.args)
+		part := oneOf(b, column, exact)
+		if t.host.name != "host" { // which has an index of its own
+			var alternatives [][]string
+			for _, name := range exact {
+				alternatives = append(alternatives, []string{fmt.Sprint(beginTerm(t.host.name), name, termEnd)})
+			}
+			part = b.narrow(part, mark, alternatives...)
+		}
+		parts = append(parts, part)
 	}
 	for _, p := range t.patterns {
 		if _, ok := bareHost(p); ok {
 			continue
 		}
 		var part string
+		mark := len(b.args)
 		switch name, suffix := p.Host(); {
 		case name != "":
 			part = column + " = " + b.arg(name)
 		case suffix != "":
 			// The underscore stands for the first letter of the label that has to be there.
-			part = column + " LIKE " + b.arg("_%"+likeEscape(suffix)) + ` ESCAPE '\'`
+			part = b.narrow(column+" LIKE "+b.arg("_%"+likeEscape(suffix))+` ESCAPE '\'`, mark, hostPieces(t.host.name, p))
 		case p.Any():
 			part = column + " IS NOT NULL"
 		default:
@@ -251,7 +360,13 @@ func (t addressTest) match(s *subject) bool {
 func (t addressTest) sql(b *builder) string {
 	parts := make([]string, len(t.patterns))
 	for i, p := range t.patterns {
+		mark := len(b.args)
 		parts[i] = "eaves_address(x." + t.column.name + ", " + b.arg(p.String()) + ")"
+		if pieces := hostPieces(t.column.name, p); pieces != nil {
+			parts[i] = b.narrow(parts[i], mark, pieces)
+		} else {
+			parts[i] = b.narrow(parts[i], mark, []string{beginTerm(t.column.name)})
+		}
 	}
 	return join(parts, " OR ")
 }
@@ -291,6 +406,7 @@ func matchHeader(h capture.Header, name string, text textMatch) bool {
 }
 
 func (t headerTest) sql(b *builder) string {
+	mark := len(b.args)
 	var parts []string
 	for _, side := range []struct {
 		side   capture.Side
@@ -300,7 +416,13 @@ func (t headerTest) sql(b *builder) string {
 			parts = append(parts, t.sqlSide(b, side.column))
 		}
 	}
-	return join(parts, " OR ")
+	var alternatives [][]string
+	for _, side := range []capture.Side{capture.SideRequest, capture.SideResponse} {
+		if t.side == "" || t.side == side {
+			alternatives = append(alternatives, t.text.within(beginHeader(side, t.name)))
+		}
+	}
+	return b.narrow(join(parts, " OR "), mark, alternatives...)
 }
 
 // sqlSide leaves to the function, which costs far more than LIKE, only those rows that may match.

@@ -26,6 +26,8 @@ type builder struct {
 	bodies Bodies
 	now    time.Time
 	args   []any
+	// negated counts the "not" around what is being built.
+	negated int
 }
 
 func (b *builder) arg(v any) string {
@@ -92,7 +94,11 @@ type notNode struct{ child node }
 
 func (n *notNode) match(s *subject) bool { return !n.child.match(s) }
 
-func (n *notNode) sql(b *builder) string { return "((" + n.child.sql(b) + ") IS NOT TRUE)" }
+func (n *notNode) sql(b *builder) string {
+	b.negated++
+	defer func() { b.negated-- }()
+	return "((" + n.child.sql(b) + ") IS NOT TRUE)"
+}
 
 func (n *notNode) text(int) string { return "not " + n.child.text(levelNot) }
 

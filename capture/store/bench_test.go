@@ -1,5 +1,3 @@
-//go:build unix
-
 package store
 
 import (
@@ -32,7 +30,7 @@ func BenchmarkRecord(b *testing.B) {
 	receipt := &capture.TLS{Version: "TLS 1.3", CipherSuite: "TLS_AES_128_GCM_SHA256", ALPN: "h2", ServerName: "host.test", Verified: true,
 		PeerCertificates: []capture.Certificate{{Subject: "CN=host.test", Issuer: "CN=Issuer", Serial: "0123456789", DNSNames: []string{"host.test", "*.host.test"}, SHA256: strings.Repeat("ab", 32), NotBefore: time.Unix(1, 0), NotAfter: time.Unix(2, 0)}}}
 	b.ReportAllocs()
-	before := cpuTime()
+	before := processCPU()
 	b.ResetTimer()
 	for i := range b.N {
 		r := s.Begin(realistic(i))
@@ -44,5 +42,44 @@ func BenchmarkRecord(b *testing.B) {
 		r.Finish(done)
 	}
 	flush(b, s)
-	b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-µs/op")
+	b.ReportMetric(float64((processCPU()-before).Microseconds())/float64(b.N), "cpu-µs/op")
+}
+
+// BenchmarkEncodeRow measures what makes the values of a row and of its details, without the database.
+func BenchmarkEncodeRow(b *testing.B) {
+	e := newRowEncoder()
+	x := realistic(1)
+	x.Route = &capture.Route{Source: "direct", Hops: []capture.Hop{{Kind: "origin", Address: "host.test:443", DNS: 1.5, Connect: 12.25}}}
+	x.ClientTLS = &capture.ClientTLS{Version: "TLS 1.3", CipherSuite: "TLS_AES_128_GCM_SHA256", ALPN: "h2", ServerName: "host.test"}
+	realisticAnswer(x)
+	var request, response, rest []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		e.encode(x, 0, 1024)
+		request, response = appendHeader(request[:0], x.Request.Header), appendHeader(response[:0], x.Response.Header)
+		var err error
+		if rest, err = appendRest(rest[:0], x); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkTee measures what a body's capture costs the goroutine that passes it on, piece by piece.
+func BenchmarkTee(b *testing.B) {
+	for name, size := range map[string]int{"1KiB": 1 << 10, "64KiB": 64 << 10, "1MiB-file": 1 << 20} {
+		b.Run(name, func(b *testing.B) {
+			s := openStore(b, Config{})
+			piece := make([]byte, min(size, 32<<10))
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				r := &recording{store: s, id: 1, x: &capture.Exchange{}}
+				for range size / len(piece) {
+					r.Body(capture.SideResponse, piece)
+				}
+				s.held.Add(-int64(len(r.resp.buf)))
+				r.resp.drop(&s.buffers)
+			}
+		})
+	}
 }

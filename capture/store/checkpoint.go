@@ -1,5 +1,10 @@
 package store
 
+import (
+	"os"
+	"time"
+)
+
 // pageSize is the database's. With smaller pages a row's neighbours are rewritten less often, with larger ones bodies
 // take fewer; see bench/store.
 const pageSize = 8192
@@ -39,16 +44,40 @@ func (k *checkpointer) run(s *Store) {
 		if k.conn.exec("PRAGMA wal_checkpoint(PASSIVE)") != nil {
 			continue
 		}
+		if fi, err := os.Stat(s.path() + "-wal"); err == nil && fi.Size() > logLimit {
+			k.startAnew(s)
+			continue
+		}
 		// What was written meanwhile is little. With that as well in the database, the next write starts the log anew;
 		// otherwise it would grow as long as the load lasts. Two checkpoints at a time would be in each other's way.
-		t := &task{outside: true, done: make(chan error, 1), run: func(w *writer) ([]int64, error) {
-			return nil, w.conn.exec("PRAGMA wal_checkpoint(PASSIVE)")
-		}}
-		s.queue.add(entry{kind: entryTask, task: t})
-		select {
-		case <-t.done:
-		case <-s.drained:
-		}
+		k.inWriter(s, "PRAGMA wal_checkpoint(PASSIVE)")
+	}
+}
+
+// inWriter has the writer run a statement.
+func (k *checkpointer) inWriter(s *Store, sql string) {
+	t := &task{outside: true, done: make(chan error, 1), run: func(w *writer) ([]int64, error) { return nil, w.conn.exec(sql) }}
+	s.queue.add(entry{kind: entryTask, task: t})
+	select {
+	case <-t.done:
+	case <-s.drained:
+	}
+}
+
+const (
+	// logLimit is from where on the log is made to start anew.
+	logLimit = 256 << 20
+	// quietFor is how long readers may take to end for that, while no others begin.
+	quietFor = time.Second
+)
+
+// startAnew lets no reader begin for a moment. The log can only start anew while nobody reads from it, and where one
+// question follows the other somebody always does.
+func (k *checkpointer) startAnew(s *Store) {
+	resume, quiet := s.pool.pause(quietFor)
+	defer resume()
+	if quiet {
+		k.inWriter(s, "PRAGMA wal_checkpoint(RESTART)")
 	}
 }
 

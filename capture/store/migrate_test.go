@@ -87,7 +87,7 @@ func TestMigrationsRunForwardAfterACopy(t *testing.T) {
 	}
 	defer c.Close()
 	for sql, want := range map[string]int64{
-		"PRAGMA user_version":                                5,
+		"PRAGMA user_version":                                6,
 		"PRAGMA application_id":                              applicationID,
 		"SELECT count(*) FROM exchanges WHERE added = 'yes'": 3,
 	} {
@@ -117,7 +117,7 @@ func TestMigrationsRunForwardAfterACopy(t *testing.T) {
 	}
 	_, err = Open(testContext(t), Config{Dir: dir})
 	var o *OpenError
-	if !errors.As(err, &o) || !strings.Contains(err.Error(), "newer eaves (schema 5; this one knows 3)") || o.Hint == "" {
+	if !errors.As(err, &o) || !strings.Contains(err.Error(), "newer eaves (schema 6; this one knows 4)") || o.Hint == "" {
 		t.Errorf("got %v", err)
 	}
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
@@ -132,7 +132,7 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := migrated(t, dir, "ALTER TABLE exchanges ADD COLUMN added TEXT;", "UPDATE nothing SET x = 1;"); err == nil || !strings.Contains(err.Error(), "from schema 1 to 5") {
+	if err := migrated(t, dir, "ALTER TABLE exchanges ADD COLUMN added TEXT;", "UPDATE nothing SET x = 1;"); err == nil || !strings.Contains(err.Error(), "from schema 1 to 6") {
 		t.Errorf("got %v", err)
 	}
 	after, err := os.ReadFile(path)

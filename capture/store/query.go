@@ -50,6 +50,8 @@ var sorts = map[Sort]string{
 	"type": "x.type", "client": "x.client", "route": "x.route", "protocol": "x.proto",
 }
 
+func (q *Query) byChange() bool { return q.ByChange || q.ChangedAfter != 0 }
+
 // Page is an answer to a Query. Total is -1 where it was not asked for.
 type Page struct {
 	Exchanges []*capture.Exchange // summaries
@@ -64,7 +66,7 @@ func (s *Store) List(ctx context.Context, q Query) (page Page, err error) {
 	done := make(chan struct{})
 	defer close(done)
 	defer time.AfterFunc(coldAfter, func() { s.readAhead(done) }).Stop()
-	if s.index != nil && !empty(q.Filter) && q.Filter.NeedsBody() {
+	if s.index != nil && !empty(q.Filter) {
 		err = s.pool.lend(ctx, func(c *conn) (err error) {
 			page, err = s.list(ctx, c, q, s.index)
 			return err
@@ -94,8 +96,10 @@ func (s *Store) list(ctx context.Context, c *conn, q Query, index *textIndex) (P
 		return page, err
 	}
 	dest := make([]driver.Value, summaryWidth)
+	probed := empty(q.Filter) || q.Sort != "" || q.Filter.NeedsBody() // which costs too much without the index
 	for lo, hi := range windows {
-		sel := s.selection(q.Filter, index, now, lo, hi)
+		sel := s.selection(q.Filter, bodySearch{index: index, lo: lo, hi: hi, heads: heads(c, index != nil && probed && !q.byChange()), ctx: ctx}, now)
+		probed = true
 		where, args, order := sel.where, sel.args, "x.id DESC"
 		if lo != 0 || hi != math.MaxInt64 {
 			where, args = append(where, "x.id >= ?", "x.id <= ?"), append(args, lo, hi)
@@ -111,7 +115,7 @@ func (s *Store) list(ctx context.Context, c *conn, q Query, index *textIndex) (P
 			if q.Ascending {
 				order = "+" + column + " NULLS LAST, x.id"
 			}
-		case q.ByChange || q.ChangedAfter != 0:
+		case q.byChange():
 			where, args, order = append(where, "x.seq > ?"), append(args, q.ChangedAfter), "x.seq"
 		case q.ByID || q.After != 0:
 			where, args, order = append(where, "x.id > ?"), append(args, q.After), "x.id"
@@ -132,9 +136,17 @@ func (s *Store) list(ctx context.Context, c *conn, q Query, index *textIndex) (P
 		}
 	}
 	if q.Total {
-		page.Total, err = s.total(ctx, c, s.selection(q.Filter, index, now, 0, math.MaxInt64))
+		page.Total, err = s.total(ctx, c, s.selection(q.Filter, bodySearch{index, 0, math.MaxInt64, heads(c, index != nil), ctx}, now))
 	}
 	return page, err
+}
+
+// heads is the connection, if the index of heads is to be asked.
+func heads(c *conn, ask bool) *conn {
+	if ask {
+		return c
+	}
+	return nil
 }
 
 const (
@@ -191,9 +203,10 @@ func (s *Store) total(ctx context.Context, c *conn, sel selection) (int64, error
 	return n, err
 }
 
-// Windows of ids that a search of bodies goes through: a text that is everywhere fills its page from the first one, and
-// only one that is nowhere is asked for in all.
+// Windows of ids that a search goes through: what is everywhere fills its page from the first one, and only what is nowhere
+// is asked for in all. The first window is looked at without the index of heads, which is quicker for what is common.
 const (
+	probeWindow = 2_000
 	firstWindow = 10_000
 	widen       = 4
 )
@@ -201,8 +214,12 @@ const (
 // windows returns the ranges of ids to ask for, one after the other.
 func (s *Store) windows(ctx context.Context, c *conn, q Query) (iter.Seq2[int64, int64], error) {
 	one := func(yield func(lo, hi int64) bool) { yield(0, math.MaxInt64) }
-	if empty(q.Filter) || !q.Filter.NeedsBody() || q.Sort != "" || q.ByChange || q.ChangedAfter != 0 {
+	if empty(q.Filter) || q.Sort != "" || q.byChange() {
 		return one, nil
+	}
+	first := int64(probeWindow)
+	if q.Filter.NeedsBody() {
+		first = firstWindow
 	}
 	least, err := c.integer(ctx, "SELECT min(id) FROM exchanges")
 	if err != nil {
@@ -218,7 +235,7 @@ func (s *Store) windows(ctx context.Context, c *conn, q Query) (iter.Seq2[int64,
 	if q.ByID || q.After != 0 {
 		least = max(least, q.After+1)
 		return func(yield func(lo, hi int64) bool) {
-			for lo, width := least, int64(firstWindow); lo <= most; lo, width = lo+width, width*widen {
+			for lo, width := least, first; lo <= most; lo, width = lo+width, width*widen {
 				if !yield(lo, min(lo+width-1, most)) {
 					return
 				}
@@ -226,7 +243,7 @@ func (s *Store) windows(ctx context.Context, c *conn, q Query) (iter.Seq2[int64,
 		}, nil
 	}
 	return func(yield func(lo, hi int64) bool) {
-		for hi, width := most, int64(firstWindow); hi >= least; hi, width = hi-width, width*widen {
+		for hi, width := most, first; hi >= least; hi, width = hi-width, width*widen {
 			if !yield(max(hi-width+1, least), hi) {
 				return
 			}
@@ -241,8 +258,8 @@ type selection struct {
 	args  []any
 }
 
-// selection compiles a filter; of bodies it finds those of exchanges with ids from lo to hi.
-func (s *Store) selection(f *filter.Filter, index *textIndex, now time.Time, lo, hi int64) selection {
+// selection compiles a filter; what it finds by an index is limited to the ids that bodies is limited to.
+func (s *Store) selection(f *filter.Filter, bodies bodySearch, now time.Time) selection {
 	sel := selection{from: "exchanges AS x"}
 	if empty(f) {
 		return sel
@@ -250,7 +267,7 @@ func (s *Store) selection(f *filter.Filter, index *textIndex, now time.Time, lo,
 	if f.NeedsDetails() {
 		sel.from += " LEFT JOIN details AS d ON d.id = x.id"
 	}
-	where, args := f.SQLAt(bodySearch{index, lo, hi}, now)
+	where, args := f.SQLAt(bodies, now)
 	sel.where, sel.args = []string{"(" + where + ")"}, args
 	return sel
 }

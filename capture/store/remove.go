@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
+	"slices"
 	"time"
 
 	"eaves/capture"
@@ -18,41 +18,75 @@ const removeRows = 500
 
 // Delete removes the exchanges that match, but for those that still run. It returns how many.
 func (s *Store) Delete(ctx context.Context, f *filter.Filter) (int64, error) {
-	return s.remove(ctx, s.selection(f, s.index, time.Now(), 0, math.MaxInt64))
+	return s.remove(ctx, f, s.ids.Load(), "")
 }
 
-// remove removes what a selection finds, of what was recorded up to now.
-func (s *Store) remove(ctx context.Context, sel selection) (int64, error) {
+// Windows of ids that removals go through.
+const (
+	leastRemoved = 1 << 13
+	mostRemoved  = 1 << 20
+)
+
+// remove removes what matches, of what was recorded up to now with ids up to one, and of that only what a further
+// condition is true of. It goes through windows of ids, so that what finds candidates is asked once for each, wider ones
+// where there is little to be found.
+func (s *Store) remove(ctx context.Context, f *filter.Filter, upTo int64, further string) (removed int64, err error) {
 	if err := s.Flush(ctx); err != nil && !s.health.failing() {
 		return 0, err
 	}
-	last, upTo := int64(0), s.ids.Load()
-	where := append([]string{"x.id > ?", "x.id <= ?", "x.state <> 'open'"}, sel.where...)
-	removed := int64(0)
-	for {
-		ids, err := s.ids64(ctx, "SELECT x.id FROM "+sel.from+clause(where)+" ORDER BY x.id LIMIT ?", append(append([]any{last, upTo}, sel.args...), removeRows))
-		if err != nil || len(ids) == 0 {
-			return removed, err
-		}
-		n, err := s.removeIDs(ctx, ids)
-		removed += n
+	first, err := s.ids64(ctx, "SELECT id FROM exchanges ORDER BY id LIMIT 1", nil)
+	if err != nil || len(first) == 0 {
+		return 0, err
+	}
+	now := time.Now()
+	for lo, width := first[0], int64(leastRemoved); lo <= upTo; {
+		hi := min(lo+width-1, upTo)
+		var ids []int64
+		err := s.pool.use(ctx, func(c *conn) (err error) {
+			sel := s.selection(f, bodySearch{s.index, lo, hi, heads(c, s.index != nil), ctx}, now)
+			where := append([]string{"x.id >= ?", "x.id <= ?", "x.state <> 'open'"}, sel.where...)
+			if further != "" {
+				where = append(where, further)
+			}
+			ids, err = c.integers(ctx, "SELECT x.id FROM "+sel.from+clause(where)+" ORDER BY x.id", append([]any{lo, hi}, sel.args...)...)
+			return err
+		})
 		if err != nil {
 			return removed, err
 		}
-		last = ids[len(ids)-1]
+		for some := range slices.Chunk(ids, removeRows) {
+			n, err := s.removeIDs(ctx, some)
+			removed += n
+			if err != nil {
+				return removed, err
+			}
+		}
+		lo = hi + 1
+		if len(ids) < leastRemoved/4 {
+			width = min(2*width, mostRemoved)
+		} else {
+			width = leastRemoved
+		}
 	}
+	return removed, nil
 }
 
 // ids64 reads a column of numbers.
 func (s *Store) ids64(ctx context.Context, sql string, args []any) (ids []int64, err error) {
-	err = s.pool.use(ctx, func(c *conn) error {
-		var dest [1]driver.Value
-		return c.each(ctx, sql, named(args), dest[:], func() error {
-			ids = append(ids, asInt(dest[0]))
-			return nil
-		})
+	err = s.pool.use(ctx, func(c *conn) (err error) {
+		ids, err = c.integers(ctx, sql, args...)
+		return err
 	})
 	return ids, err
+}
+
+func (c *conn) integers(ctx context.Context, sql string, args ...any) (numbers []int64, err error) {
+	var dest [1]driver.Value
+	err = c.each(ctx, sql, named(args), dest[:], func() error {
+		numbers = append(numbers, asInt(dest[0]))
+		return nil
+	})
+	return numbers, err
 }
 
 // removeIDs removes exchanges with all that belongs to them, in one transaction.
@@ -196,7 +230,7 @@ func (s *Store) Prune(ctx context.Context, p Prune) (PruneResult, error) {
 // pruneAge removes what matches and was recorded longer ago than age. The age of what was imported is that of what was
 // recorded after it.
 func (s *Store) pruneAge(ctx context.Context, f *filter.Filter, age time.Duration) (int64, error) {
-	sel := s.selection(f, s.index, time.Now(), 0, math.MaxInt64)
+	upTo, further := s.ids.Load(), ""
 	if age > 0 {
 		var boundary int64
 		since := time.Now().Add(-age).UnixMicro()
@@ -216,12 +250,12 @@ func (s *Store) pruneAge(ctx context.Context, f *filter.Filter, age time.Duratio
 		if err != nil || boundary == 0 {
 			return 0, err
 		}
-		sel.where, sel.args = append(sel.where, "x.id <= ?"), append(sel.args, boundary)
+		upTo = boundary
 		if empty(f) {
-			sel.where = append(sel.where, "x.mark IS NULL")
+			further = "x.mark IS NULL"
 		}
 	}
-	return s.remove(ctx, sel)
+	return s.remove(ctx, f, upTo, further)
 }
 
 // pruneSize removes the oldest unmarked exchanges until the store is no larger than limit.

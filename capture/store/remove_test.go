@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,7 +51,7 @@ func TestEqualLargeBodiesAreStoredOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer open.Close()
-		if n, err := s.remove(testContext(t), selection{from: "exchanges AS x", where: []string{"x.id = ?"}, args: []any{id}}); err != nil || n != 1 {
+		if n, err := s.Delete(testContext(t), parse(t, fmt.Sprint("id:", id))); err != nil || n != 1 {
 			t.Errorf("removed %d, %v", n, err)
 		}
 		if n := bodyCount(t, s); n != left {

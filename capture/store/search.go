@@ -104,6 +104,9 @@ func contentHeader(b []byte) capture.Header {
 type bodySearch struct {
 	index  *textIndex // nil: look into all
 	lo, hi int64
+	// heads is a connection that the index of heads can be asked by; nil: look at all.
+	heads *conn
+	ctx   context.Context
 }
 
 // Contains asks the index first, then looks.

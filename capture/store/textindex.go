@@ -18,7 +18,7 @@ import (
 
 const (
 	// indexVersion is raised when what is indexed, or how, changes: the index is then made anew.
-	indexVersion = 1
+	indexVersion = 2
 	// indexedText is how much of one body's text is indexed. Bodies with more are always looked into.
 	indexedText = 1 << 20
 	// indexSlice is how long the indexer works before it looks whether it should rest, indexBatch for how long it
@@ -28,7 +28,7 @@ const (
 	// indexRows and indexBytes are how much it reads at a time.
 	indexRows  = 100
 	indexBytes = 1 << 20
-	// busyRows is from how many rows in a sweep on the indexer all but rests.
+	// busyRows is from how many rows in a sweep on there is traffic.
 	busyRows = 50
 	// grams is how many trigrams of a needle are asked for at most.
 	grams = 12
@@ -39,13 +39,14 @@ const (
 // FTS5 for it.
 //
 // It holds the trigrams of each exchange's text, without their positions: what it finds is looked into before it counts
-// as found. So the index may say too much, but never too little; what it has not seen yet is looked into as well.
+// as found. So the index may say too much, but never too little; what it has not seen yet is looked into as well. The same
+// goes for the heads of exchanges (see knownTerms).
 type textIndex struct {
 	store *Store
 	path  string
 	conn  *conn
 	begin, commit, rollback, insert,
-	remove, note, setState *statement
+	remove, note, setState, insertHead, removeHead *statement
 	statements []*statement // all of them
 
 	wake    chan struct{}
@@ -53,6 +54,13 @@ type textIndex struct {
 	mu      sync.Mutex
 	removed []int64
 	cursor  atomic.Int64 // everything up to this seq has been indexed
+
+	// What follows is the indexer's.
+	known knownTerms
+	load  load
+	terms []string
+	// Up to these ids there may be texts and heads in the index.
+	lastText, lastHead int64
 }
 
 // openTextIndex opens or makes the index; nil where SQLite has no FTS5, or the index cannot be had.
@@ -82,10 +90,11 @@ const indexSchema = `
 	CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 	CREATE TABLE IF NOT EXISTS partial (id INTEGER PRIMARY KEY) STRICT;
 	CREATE VIRTUAL TABLE IF NOT EXISTS text USING fts5 (body, content = '', contentless_delete = 1, detail = none, tokenize = 'trigram case_sensitive 1');
+	CREATE VIRTUAL TABLE IF NOT EXISTS head USING fts5 (terms, content = '', contentless_delete = 1, detail = none, tokenize = 'trigram case_sensitive 1');
 `
 
 func (x *textIndex) open(ctx context.Context) error {
-	c, err := newConn(openConn(dsn(x.path, "_busy_timeout=5000&_txlock=immediate"), nil,
+	c, err := newConn(openConn(dsn(x.path, "_busy_timeout=5000&_txlock=immediate&_stmt_cache_size=16"), nil,
 		"PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", "PRAGMA temp_store = MEMORY",
 		"PRAGMA cache_size = -8192", "PRAGMA journal_size_limit = 16777216"))
 	if err != nil {
@@ -100,6 +109,8 @@ func (x *textIndex) open(ctx context.Context) error {
 		"INSERT INTO text (rowid, body) VALUES (?, ?)":                                                        &x.insert,
 		"DELETE FROM text WHERE rowid = ?":                                                                    &x.remove,
 		"INSERT OR IGNORE INTO partial (id) VALUES (?)":                                                       &x.note,
+		"INSERT INTO head (rowid, terms) VALUES (?, ?)":                                                       &x.insertHead,
+		"DELETE FROM head WHERE rowid = ?":                                                                    &x.removeHead,
 		"INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value": &x.setState,
 	} {
 		if *into, err = c.prepare(sql); err != nil {
@@ -123,6 +134,11 @@ func (x *textIndex) open(ctx context.Context) error {
 		}
 		return x.setState.with("of", want)
 	}
+	for sql, into := range map[string]*int64{"SELECT max(id) FROM text_docsize": &x.lastText, "SELECT max(id) FROM head_docsize": &x.lastHead} {
+		if *into, err = c.integer(ctx, sql); err != nil {
+			return err
+		}
+	}
 	cursor, err := c.integer(ctx, "SELECT value FROM state WHERE key = 'cursor'")
 	x.cursor.Store(cursor)
 	return err
@@ -130,7 +146,8 @@ func (x *textIndex) open(ctx context.Context) error {
 
 // clear empties the index.
 func (x *textIndex) clear() error {
-	err := x.conn.script("INSERT INTO text (text) VALUES ('delete-all'); DELETE FROM partial;")
+	x.known.forget()
+	err := x.conn.script("INSERT INTO text (text) VALUES ('delete-all'); INSERT INTO head (head) VALUES ('delete-all'); DELETE FROM partial;")
 	if err == nil {
 		err = x.setState.with("cursor", int64(0))
 	}
@@ -144,6 +161,7 @@ func (x *textIndex) clear() error {
 // startOver makes the index anew in an empty file.
 func (x *textIndex) startOver(ctx context.Context) error {
 	x.close()
+	x.known.forget()
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if err := remove(x.path + suffix); err != nil {
 			return err
@@ -178,10 +196,12 @@ func (x *textIndex) forgetOld(ctx context.Context) {
 	}
 	var old []int64
 	var dest [1]driver.Value
-	x.conn.each(ctx, "SELECT id FROM text_docsize WHERE id < ? LIMIT 1000000", named([]any{least[0]}), dest[:], func() error {
-		old = append(old, asInt(dest[0]))
-		return nil
-	})
+	for _, of := range []string{"text", "head"} {
+		x.conn.each(ctx, "SELECT id FROM "+of+"_docsize WHERE id < ? LIMIT 1000000", named([]any{least[0]}), dest[:], func() error {
+			old = append(old, asInt(dest[0]))
+			return nil
+		})
+	}
 	x.forget(old)
 }
 
@@ -234,19 +254,23 @@ func (x *textIndex) batch(ctx context.Context) (worked bool, err error) {
 	defer func() {
 		if err != nil {
 			x.rollback.run()
+			x.known.forget()
 		}
 	}()
-	pace := newPace(ctx, x.store)
+	pace := newPace(ctx, x.store, &x.load)
 	for _, id := range removed {
 		if err := x.drop(id); err != nil {
 			return false, err
 		}
 		pace.rest()
 	}
+	if err := x.forgetHeads(ctx, removed, func() { pace.rest() }); err != nil {
+		return false, err
+	}
 	cursor, more := from, true
 	for more {
 		upTo := x.store.Seq()
-		rows, err := x.fetch(ctx, cursor)
+		rows, err := x.read(ctx, "x.seq > ? ORDER BY x.seq LIMIT ?", cursor, indexRows)
 		if err != nil {
 			return false, err
 		}
@@ -257,7 +281,10 @@ func (x *textIndex) batch(ctx context.Context) (worked bool, err error) {
 		for _, row := range rows {
 			// One that runs is indexed when it has ended, which is another revision.
 			if asString(row[2]) != "open" {
-				if err := x.add(asInt(row[1]), row[3:]); err != nil {
+				if err := x.add(asInt(row[1]), row[3:9]); err != nil {
+					return false, err
+				}
+				if err := x.addHead(asInt(row[1]), row[3], row[6], row[9]); err != nil {
 					return false, err
 				}
 			}
@@ -282,14 +309,14 @@ func (x *textIndex) keep(cursor int64) error {
 	return nil
 }
 
-// fetch reads the next exchanges to index. They are few, and held in memory: whoever rests while reading keeps the
+// read reads exchanges to index. They are few, and held in memory: whoever rests while reading keeps the
 // write-ahead log from starting anew, which then grows as long as there is traffic.
-func (x *textIndex) fetch(ctx context.Context, after int64) (rows [][]driver.Value, err error) {
+func (x *textIndex) read(ctx context.Context, where string, args ...any) (rows [][]driver.Value, err error) {
 	err = x.store.pool.use(ctx, func(c *conn) error {
 		bytes := 0
-		dest := make([]driver.Value, 9)
-		return c.each(ctx, `SELECT x.seq, x.id, x.state, d.req_headers, d.req_file, d.req_body, d.resp_headers, d.resp_file, d.resp_body
-			FROM exchanges AS x LEFT JOIN details AS d ON d.id = x.id WHERE x.seq > ? ORDER BY x.seq LIMIT ?`, named([]any{after, indexRows}), dest, func() error {
+		dest := make([]driver.Value, 10)
+		return c.each(ctx, `SELECT x.seq, x.id, x.state, d.req_headers, d.req_file, d.req_body, d.resp_headers, d.resp_file, d.resp_body, `+headColumns+`
+			FROM exchanges AS x LEFT JOIN details AS d ON d.id = x.id WHERE `+where, named(args), dest, func() error {
 			rows = append(rows, slices.Clone(dest))
 			if bytes += len(asBytes(dest[5])) + len(asBytes(dest[8])); bytes > indexBytes {
 				return errStop
@@ -331,11 +358,15 @@ func (x *textIndex) add(id int64, v []driver.Value) error {
 			return err
 		}
 	}
+	x.lastText = max(x.lastText, id)
 	return x.insert.with(id, text.String())
 }
 
 // drop removes an exchange from the index if it is there.
 func (x *textIndex) drop(id int64) error {
+	if id > x.lastText {
+		return nil
+	}
 	there, err := x.conn.integer(context.Background(), "SELECT 1 FROM text_docsize WHERE id = ?", id)
 	if err != nil || there == 0 {
 		return err
@@ -348,38 +379,6 @@ func (x *textIndex) drop(id int64) error {
 
 // folded is text as it is indexed and looked up: the tokenizer stops at a NUL.
 func folded(s string) string { return strings.ReplaceAll(filter.Fold(s), "\x00", "\x01") }
-
-// pace has the indexer rest, longer while there is traffic.
-type pace struct {
-	ctx          context.Context
-	store        *Store
-	began, slice time.Time
-}
-
-func newPace(ctx context.Context, s *Store) *pace {
-	now := time.Now()
-	return &pace{ctx, s, now, now}
-}
-
-// rest rests if it is time to. It returns false when the batch should end.
-func (p *pace) rest() bool {
-	now := time.Now()
-	worked := now.Sub(p.slice)
-	if worked < indexSlice {
-		return true
-	}
-	rest := worked / 4
-	if p.store.busy.Load() {
-		rest = worked * 40
-	}
-	select {
-	case <-p.ctx.Done():
-		return false
-	case <-time.After(rest):
-	}
-	p.slice = time.Now()
-	return p.slice.Sub(p.began) < indexBatch
-}
 
 // candidates is a condition on x.id that no exchange fails whose text contains the needle, folded as filters fold. It is
 // limited to ids from lo to hi.

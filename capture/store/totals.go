@@ -248,7 +248,7 @@ func (s *Store) refresh(ctx context.Context, c *conn, r *rollup) (covered float6
 // sumUp sums up one block.
 func (s *Store) sumUp(ctx context.Context, c *conn, r *rollup, at int64) error {
 	lo, hi := at<<r.bits, (at+1)<<r.bits-1
-	sel := s.selection(r.filter, s.index, r.now, lo, hi)
+	sel := s.selection(r.filter, bodySearch{s.index, lo, hi, heads(c, s.index != nil), ctx}, r.now)
 	key := r.key
 	if key == "" {
 		key = fmt.Sprintf("x.started >> %d", r.shift)

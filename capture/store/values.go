@@ -151,7 +151,7 @@ func (s *Store) valueQuestions(q ValueQuery) []valueQuestion {
 	// What a filter lets through may be rare: wider windows, as long as there is time.
 	var all []valueQuestion
 	for window := int64(valueSample / 10); window <= valueSample*20; window *= 10 {
-		sel := s.selection(q.Filter, nil, now, 0, 1<<62)
+		sel := s.selection(q.Filter, bodySearch{hi: 1 << 62}, now)
 		all = append(all, valueQuestion{
 			seen: "SELECT v, count(*) AS n FROM (SELECT " + column + " AS v FROM " + sel.from +
 				clause(append(sel.where, "x.id > (SELECT max(id) FROM exchanges) - ?")) + " ORDER BY x.id DESC LIMIT ?) GROUP BY v",
@@ -163,7 +163,7 @@ func (s *Store) valueQuestions(q ValueQuery) []valueQuestion {
 
 // headerQuestion counts the exchanges that have a header field of each name.
 func (s *Store) headerQuestion(q ValueQuery) valueQuestion {
-	sel := s.selection(q.Filter, nil, time.Now(), 0, 1<<62)
+	sel := s.selection(q.Filter, bodySearch{hi: 1 << 62}, time.Now())
 	if !strings.Contains(sel.from, "details") {
 		sel.from += " LEFT JOIN details AS d ON d.id = x.id"
 	}

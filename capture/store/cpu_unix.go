@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// cpuTime is the time that the process has computed.
-func cpuTime() time.Duration {
+// processCPU is how long the process has computed.
+func processCPU() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0

@@ -1,0 +1,71 @@
+package store
+
+import (
+	"context"
+	"runtime"
+	"time"
+)
+
+const (
+	// strainedShare is the share of all CPUs that eaves takes, the indexer aside, from which on traffic is not to be
+	// held up by it: what it talks to, on the same machine, needs as much again.
+	strainedShare = 0.35
+	// loadEvery is how often that is looked at.
+	loadEvery = 200 * time.Millisecond
+)
+
+// load knows how much the process has to do beside indexing.
+type load struct {
+	at       time.Time
+	cpu      time.Duration
+	indexing time.Duration // since at
+	strained bool
+}
+
+// note counts what the indexer has worked, and says whether there is so much to do that it had better rest.
+func (l *load) note(worked time.Duration) bool {
+	l.indexing += worked
+	now := time.Now()
+	if elapsed := now.Sub(l.at); elapsed >= loadEvery {
+		cpu := processCPU()
+		used := cpu - l.cpu - l.indexing
+		// Where the system does not say, traffic comes first.
+		l.strained = cpu == 0 || !l.at.IsZero() && used.Seconds() > strainedShare*elapsed.Seconds()*float64(runtime.NumCPU())
+		l.at, l.cpu, l.indexing = now, cpu, 0
+	}
+	return l.strained
+}
+
+// pace has the indexer rest: a little, and nearly all of the time when there is so much traffic that both together are too
+// much. What it has not come to is looked into by searches.
+type pace struct {
+	ctx          context.Context
+	store        *Store
+	load         *load
+	began, slice time.Time
+}
+
+func newPace(ctx context.Context, s *Store, l *load) *pace {
+	now := time.Now()
+	return &pace{ctx, s, l, now, now}
+}
+
+// rest rests if it is time to. It returns false when the batch should end.
+func (p *pace) rest() bool {
+	now := time.Now()
+	worked := now.Sub(p.slice)
+	if worked < indexSlice {
+		return true
+	}
+	rest := worked / 4
+	if p.load.note(worked) && p.store.busy.Load() {
+		rest = worked * 40
+	}
+	select {
+	case <-p.ctx.Done():
+		return false
+	case <-time.After(rest):
+	}
+	p.slice = time.Now()
+	return p.slice.Sub(p.began) < indexBatch
+}
