@@ -65,6 +65,7 @@ type clientConn struct {
 	br     *bufio.Reader
 	bw     *bufio.Writer
 	remote string
+	from   *guest
 
 	// target is where the tunnel leads, nil outside one; tls what was agreed with the client in it.
 	target *target
@@ -81,7 +82,7 @@ type clientConn struct {
 }
 
 func newClientConn(p *Proxy, nc net.Conn) *clientConn {
-	c := &clientConn{p: p, Conn: nc, tcp: nc, remote: nc.RemoteAddr().String()}
+	c := &clientConn{p: p, Conn: nc, tcp: nc, remote: nc.RemoteAddr().String(), from: p.clients.of(nc.RemoteAddr())}
 	c.br = readers.Get().(*bufio.Reader)
 	c.br.Reset(nc)
 	c.bw = writers.Get().(*bufio.Writer)

@@ -65,6 +65,7 @@ type flow struct {
 	choice     upstream.Choice
 	replayOf   int64
 	remote     string
+	from       *guest // nil for a replay
 	clientTLS  *capture.ClientTLS
 	sent       *http.Request // what goproxy was given, to see what hooks changed
 	rule       *Rule         // the rule that decided, if any
@@ -248,6 +249,11 @@ func (f *flow) begin(x *capture.Exchange) {
 	}
 	f.rec = recorder.Begin(x)
 	f.begun = true
+	if f.unrecorded {
+		f.from.came(f.start)
+	} else {
+		f.from.recorded(f.start)
+	}
 	if f.onBegin != nil {
 		f.onBegin(f.rec.ID())
 	}

@@ -29,7 +29,7 @@ func (c *clientConn) serveHTTP2(nc net.Conn) {
 // streamFlow begins a flow from a stream's head.
 func (c *clientConn) streamFlow(s *h2.Stream) *flow {
 	f := c.p.newFlow(c.p.quit)
-	f.remote, f.clientTLS = c.remote, c.tls
+	f.remote, f.from, f.clientTLS = c.remote, c.from, c.tls
 	f.proto, f.http2 = "HTTP/2", true
 	f.scheme, f.host, f.port, f.name = c.target.scheme, c.target.host, c.target.port, c.target.serverName
 	f.method, f.target, f.authority = s.Method, s.Path, s.Authority

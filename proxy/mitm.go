@@ -109,7 +109,10 @@ func (c *clientConn) serveTLS(t *target, start time.Time) {
 	h.alerts = nil
 	s := tc.ConnectionState()
 	tc.since = time.Now()
-	tc.used = func() { c.p.pins.succeeded(t.host) }
+	tc.used = func() {
+		c.p.pins.succeeded(t.host)
+		c.from.trusts()
+	}
 	tc.unused = func() {
 		if !c.p.pins.known(t.host) {
 			c.p.handshakeFailed(c, t, h, errUnused, start)
@@ -181,6 +184,9 @@ func (p *Proxy) handshakeFailed(c *clientConn, t *target, h *hello, err error, s
 	x := tunnelExchange(t, c.remote, start)
 	x.ClientTLS = &capture.ClientTLS{ServerName: t.serverName}
 	message, hint := explainHandshake(t, h, err, p.pins.failed(t.host))
+	if hint != "" { // there is one for who does not trust the CA
+		c.from.distrusts()
+	}
 	rec := p.tunnelRecorder(x).Begin(x)
 	rec.Finish(func(x *capture.Exchange) {
 		x.State, x.Error = capture.StateFailed, &capture.Error{Stage: capture.StageClient, Message: message, Hint: hint}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/elazarl/goproxy"
 
@@ -39,6 +40,7 @@ func (p *Proxy) router() *goproxy.ProxyHttpServer {
 func hijacked(r *http.Request, nc net.Conn, _ *goproxy.ProxyCtx) {
 	if c, ok := nc.(*clientConn); ok {
 		c.connect = r
+		c.from.came(time.Now())
 	}
 }
 

@@ -107,6 +107,7 @@ type Proxy struct {
 	gp        *goproxy.ProxyHttpServer
 	serverTLS *tls.Config
 	pins      pins
+	clients   clients
 
 	// quit is done when Shutdown has given up waiting, stopping when it begins to wait.
 	quit, stopping context.Context

@@ -70,7 +70,7 @@ type call struct {
 
 // TestAnswersAreAsDescribed asks every operation, in good ways and bad, and holds the real answers against the document.
 func TestAnswersAreAsDescribed(t *testing.T) {
-	l := newLab(t, withCertificates, withRoutes, withFilters)
+	l := newLab(t, withCertificates, withRoutes, withFilters, withOnboarding)
 	full(l)
 	calls := []call{
 		{"GET", "/exchanges", "", "", 200},
@@ -204,6 +204,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"POST", "/routes/test", "", `{"url":"https://a.test/"}`, 400},
 		{"POST", "/routes/test", "", `{"url":"https://a.test/","via":7}`, 400},
 		{"GET", "/certificates", "", "", 200},
+		{"GET", "/onboarding", "", "", 200},
 		{"GET", "/recording", "", "", 200},
 		{"PUT", "/recording", "", `{"recording":false}`, 200},
 		{"PUT", "/recording", "", `{"recording":"off"}`, 400},

@@ -59,6 +59,7 @@ func (s *Server) api() []route {
 		{"GET", "/explain", []string{"url", "certificate", "via", "verify"}, s.explain},
 		{"POST", "/doctor", nil, s.doctor},
 		{"GET", "/certificates", nil, s.inventory},
+		{"GET", "/onboarding", nil, s.onboarding},
 		{"GET", "/filter", []string{"filter"}, s.readFilter},
 		{"GET", "/filter/fields", nil, s.filterFields},
 		{"GET", "/values", []string{"field", "contains", "filter", "limit"}, s.values},

@@ -21,18 +21,14 @@ func bitmap(text string) ([][]bool, error) {
 	return q.Bitmap(), nil
 }
 
-// qrSVG returns a code for text as an SVG element of dark modules on a light ground, whatever colours the page has:
-// not every reader takes an inverted code. Each run of dark modules in a row is one piece of a single path.
-func qrSVG(text string) (template.HTML, error) {
+// Code returns a code for text as the path of an SVG of size by size modules, its light border included. Each run of dark
+// modules in a row is one piece of the path.
+func Code(text string) (size int, path string, err error) {
 	rows, err := bitmap(text)
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
-	size := len(rows) + 2*quiet
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="qr" role="img" aria-label="QR code of %s" viewBox="0 0 %d %d" shape-rendering="crispEdges">`,
-		template.HTMLEscapeString(text), size, size)
-	fmt.Fprintf(&b, `<path fill="#fff" d="M0 0h%dv%dH0z"/><path fill="#000" d="`, size, size)
 	for y, row := range rows {
 		for x := 0; x < len(row); x++ {
 			from := x
@@ -44,8 +40,18 @@ func qrSVG(text string) (template.HTML, error) {
 			}
 		}
 	}
-	b.WriteString(`"/></svg>`)
-	return template.HTML(b.String()), nil
+	return len(rows) + 2*quiet, b.String(), nil
+}
+
+// qrSVG returns a code for text as an SVG element of dark modules on a light ground, whatever colours the page has:
+// not every reader takes an inverted code.
+func qrSVG(text string) (template.HTML, error) {
+	size, path, err := Code(text)
+	if err != nil {
+		return "", err
+	}
+	return template.HTML(fmt.Sprintf(`<svg class="qr" role="img" aria-label="QR code of %s" viewBox="0 0 %d %d" shape-rendering="crispEdges">`+
+		`<path fill="#fff" d="M0 0h%dv%dH0z"/><path fill="#000" d="%s"/></svg>`, template.HTMLEscapeString(text), size, size, size, size, path)), nil
 }
 
 // TerminalQR returns a code for text as lines for a terminal, two rows of modules to a line. Its colours are set

@@ -68,7 +68,7 @@ func serveWithin(ctx context.Context, cfg *config.Config, dir *datadir.Dir, log 
 	if err != nil {
 		return nil, nil, err
 	}
-	core.newConsole(webui.About{CA: core.ca.CertificateFile(), Data: dir.Path()}, []string{pipeHost}, log)
+	core.newConsole(webui.About{CA: core.ca.CertificateFile(), Data: dir.Path()}, []string{pipeHost}, nil, log)
 	pipe := client.NewPipeListener()
 	served := make(chan error, 1)
 	go func() { served <- core.console.Serve(context.WithoutCancel(ctx), pipe) }()

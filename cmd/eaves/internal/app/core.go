@@ -177,8 +177,9 @@ func (c *core) ownAddresses() []netip.AddrPort {
 	return c.own
 }
 
-// newConsole makes the console's server. hosts are names of its own beside its listeners'.
-func (c *core) newConsole(about webui.About, hosts []string, log func(string)) {
+// newConsole makes the console's server. hosts are names of its own beside its listeners', guests knows who came to the
+// proxy; it may be nil.
+func (c *core) newConsole(about webui.About, hosts []string, guests webui.Onboarding, log func(string)) {
 	c.console = webui.New(webui.Config{
 		Token:       c.token,
 		Hosts:       hosts,
@@ -200,6 +201,7 @@ func (c *core) newConsole(about webui.About, hosts []string, log func(string)) {
 		Secrets:            secretKeeper{c},
 		Routes:             routeKeeper{c},
 		Filters:            filterKeeper{c.settings},
+		Onboarding:         guests,
 
 		Log: log,
 	})

@@ -131,7 +131,7 @@ func Start(ctx context.Context, cfg *config.Config, log func(string)) (_ *App, e
 	if err != nil {
 		return nil, errors.Join(err, a.core.close(context.WithoutCancel(ctx)))
 	}
-	a.core.newConsole(webui.About{Proxy: reachable(a.proxyAddr), Console: a.consoleURL(), CA: a.core.ca.CertificateFile(), Data: dir.Path(), KeyLog: a.core.keylogPath()}, nil, log)
+	a.core.newConsole(webui.About{Proxy: reachable(a.proxyAddr), Console: a.consoleURL(), CA: a.core.ca.CertificateFile(), Data: dir.Path(), KeyLog: a.core.keylogPath()}, nil, onboarding{a}, log)
 	if err := a.newOnboarding(); err != nil {
 		proxyListener.Close()
 		consoleListener.Close()
