@@ -1,12 +1,17 @@
 // What a body is, and how it can be looked at.
 
+import { likelyGraphQL, tiles } from './detect.ts'
+import { hasToken } from './jwt.ts'
 import { jsonLines } from './lines.ts'
 import { parameter } from './multipart.ts'
 
-export type Look = 'json' | 'xml' | 'html' | 'form' | 'parts' | 'image' | 'text' | 'hex'
+export type Look =
+  | 'json' | 'graphql' | 'xml' | 'html' | 'preview' | 'formatted' | 'form' | 'parts' | 'image' | 'media' | 'font' | 'pdf'
+  | 'messagepack' | 'protobuf' | 'grpc' | 'token' | 'text' | 'hex'
 
 export const lookName: Record<Look, string> = {
-  json: 'JSON', xml: 'XML', html: 'HTML', form: 'Form', parts: 'Parts', image: 'Image', text: 'Text', hex: 'Hex',
+  json: 'JSON', graphql: 'GraphQL', xml: 'XML', html: 'HTML', preview: 'Preview', formatted: 'Formatted', form: 'Form', parts: 'Parts', image: 'Image', media: 'Play', font: 'Font',
+  pdf: 'PDF', messagepack: 'MessagePack', protobuf: 'Protobuf', grpc: 'gRPC', token: 'Token', text: 'Text', hex: 'Hex',
 }
 
 /** Types that an image element may show: none of them runs anything there. */
@@ -18,6 +23,8 @@ export interface Nature {
   /** The image's media type, if it is one. */
   image: string
   charset: string
+  /** The body reads as text. */
+  text: boolean
 }
 
 export function essence(type: string): string {
@@ -34,18 +41,56 @@ export function nature(type: string, head: Uint8Array): Nature {
   if (image && (image === 'image/svg+xml' || imageOf(head) === image || kind === image)) looks.push('image')
   if (text) {
     if (/[/+]json$|ndjson|json-seq/.test(kind) || kind === 'application/json') looks.push('json')
-    else if (kind === 'text/html' || kind === 'application/xhtml+xml') looks.push('html')
+    else if (kind === 'text/html' || kind === 'application/xhtml+xml') looks.push('html', 'preview')
     else if (/[/+]xml$/.test(kind)) looks.push('xml')
     else if (kind === 'application/x-www-form-urlencoded') looks.push('form')
     const sniffed = sniff(head)
     if (sniffed && (kind === '' || kind === 'text/plain' || kind === 'application/octet-stream' || kind === 'application/x-www-form-urlencoded' || kind === 'text/javascript') && !looks.includes(sniffed)) {
-      looks.unshift(sniffed)
+      looks.unshift(sniffed, ...(sniffed === 'html' ? ['preview' as const] : []))
     }
+    special(looks, kind, head)
+  } else {
+    bytes(looks, kind, head)
   }
   if (kind.startsWith('multipart/') && parameter(type, 'boundary')) looks.push('parts')
-  if (text) looks.push('text', 'hex')
-  else looks.push('hex', 'text')
-  return { looks, image, charset }
+  for (const l of text ? (['text', 'hex'] as const) : (['hex', 'text'] as const)) if (!looks.includes(l)) looks.push(l)
+  return { looks, image, charset, text }
+}
+
+const scripts = /^(text|application)\/(x-)?(javascript|ecmascript)$/
+
+/** special adds ways to look at text that its type alone does not tell. */
+function special(looks: Look[], kind: string, head: Uint8Array): void {
+  const start = new TextDecoder().decode(head)
+  if (kind === 'application/grpc-web-text' || kind === 'application/grpc-web-text+proto') looks.unshift('grpc')
+  if (kind === 'application/graphql' || looks[0] === 'json' && likelyGraphQL(start)) looks.unshift('graphql')
+  if ((scripts.test(kind) || kind === 'text/css') && !looks.includes('json')) {
+    // What was made short for machines is laid out first, what people wrote is shown as they wrote it.
+    if (start.split('\n').length * 160 < start.length) looks.unshift('formatted')
+    else looks.push('text', 'formatted')
+  }
+  if (hasToken(start)) {
+    if (kind === 'application/jwt' || /^\s*eyJ[\w-]*\.[\w.-]*\s*$/.test(start)) looks.unshift('token')
+    else looks.push('token')
+  }
+}
+
+/** bytes adds ways to look at what is no text. */
+function bytes(looks: Look[], kind: string, b: Uint8Array): void {
+  const at = (offset: number, text: string) => [...text].every((ch, i) => b[offset + i] === ch.charCodeAt(0))
+  if (looks.length > 0) return
+  if (at(0, '%PDF-')) looks.push('pdf')
+  else if (at(0, 'wOFF') || at(0, 'wOF2') || at(0, 'OTTO') || at(0, '\0\x01\0\0') && kind !== 'application/grpc') looks.push('font')
+  else if (/^(audio|video)\//.test(kind) || at(0, 'OggS') || at(0, 'ID3') || at(0, 'fLaC') || at(0, '\x1aE\xdf\xa3') || at(4, 'ftyp') || at(0, 'RIFF') && at(8, 'WAVE')) looks.push('media')
+  else if (/msgpack$|messagepack$/.test(kind)) looks.push('messagepack')
+  else if (/^application\/(grpc|connect\+)/.test(kind)) looks.push('grpc')
+  else if (/[/+.-](protobuf|proto)$|x-protobuf|protobuffer/.test(kind)) looks.push('protobuf')
+  else if (b.length > 1 && b.length < 8192 && (kind === '' || kind === 'application/octet-stream')) looks.push('hex', 'text', ...(tiles(b, 0, b.length) ? ['protobuf' as const] : []), ...(packed(b[0]!) ? ['messagepack' as const] : []))
+}
+
+/** Whether a byte begins a map or an array of MessagePack. */
+function packed(c: number): boolean {
+  return c >= 0x80 && c < 0xa0 || c >= 0xdc && c < 0xe0
 }
 
 function sniff(head: Uint8Array): Look | undefined {

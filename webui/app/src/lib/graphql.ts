@@ -30,16 +30,6 @@ function laid(v: unknown): string {
   return v === undefined || v === null || typeof v === 'object' && Object.keys(v).length === 0 ? '' : JSON.stringify(v, null, 2)
 }
 
-/** likely says whether text begins as JSON of a GraphQL request does. */
-export function likely(text: string): boolean {
-  return /"query"\s*:\s*"(?:\s|\\[nrt]|#)*(?:\{|(?:query|mutation|subscription|fragment)\b)/.test(text)
-}
-
-/** looks says whether text, such as a parameter's value, is a query. */
-export function looks(text: string): boolean {
-  return /^\s*(?:\{\s*[\w.]|(?:query|mutation|subscription)\b[^{]*\{)/.test(text)
-}
-
 function named(query: string): string {
   return /^\s*(?:query|mutation|subscription)\s+(\w+)/m.exec(query)?.[1] ?? ''
 }

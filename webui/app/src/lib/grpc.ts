@@ -2,7 +2,8 @@
 // (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
 
 import { Flaw, hex, JSONOut, type Decoded } from './jsonout.ts'
-import { tiles, writeMessage } from './protobuf.ts'
+import { tiles } from './detect.ts'
+import { writeMessage } from './protobuf.ts'
 import type { Schema } from './proto.ts'
 
 export interface Frame {

@@ -13,14 +13,14 @@ export interface Lines {
   keyEnds: Uint32Array<ArrayBuffer>
   /** 1: a comma follows. */
   comma: Uint8Array<ArrayBuffer>
-  /** Where and why the body stops being what it should be. */
-  broken?: { at: number; message: string }
+  /** Where and why the body stops being what it should be; early: because the bytes end there. */
+  broken?: { at: number; message: string; early?: boolean }
   /** Not every line is here: the body has more than can be shown. */
   cut: boolean
 }
 
 /** The most lines that are kept; more would cost more memory than they help. */
-export const mostLines = 3_000_000
+export const mostLines = 6_000_000
 
 class Builder {
   count = 0
@@ -63,10 +63,15 @@ class Builder {
 
   done(cut: boolean, broken?: Lines['broken']): Lines {
     const n = this.count
+    const lines: Lines = {
+      count: n, cut, starts: this.starts, ends: this.ends, depth: this.depth, close: this.close, keys: this.keys, keyEnds: this.keyEnds, comma: this.comma,
+      ...(broken ? { broken } : {}),
+    }
+    // Copying many lines takes twice their room for a while: what is not used of it is left where it is.
+    if (n > 1 << 20) return lines
     return {
-      count: n, cut, ...(broken ? { broken } : {}),
-      starts: this.starts.slice(0, n), ends: this.ends.slice(0, n), depth: this.depth.slice(0, n), close: this.close.slice(0, n),
-      keys: this.keys.slice(0, n), keyEnds: this.keyEnds.slice(0, n), comma: this.comma.slice(0, n),
+      ...lines, starts: lines.starts.slice(0, n), ends: lines.ends.slice(0, n), depth: lines.depth.slice(0, n), close: lines.close.slice(0, n),
+      keys: lines.keys.slice(0, n), keyEnds: lines.keyEnds.slice(0, n), comma: lines.comma.slice(0, n),
     }
   }
 }
@@ -103,12 +108,12 @@ export function jsonLines(b: Uint8Array): Lines {
   let key = 0
   let keyEnd = 0
   let afterValue = false
-  const fail = (at: number, message: string): Lines => {
+  const fail = (at: number, message: string, early = false): Lines => {
     // The rest is shown as it is, with a member name that was read already.
     const from = keyEnd > 0 ? key : at
     if (from < b.length) out.add(from, b.length, open.length)
     for (const line of open) out.close[line] = out.count
-    return out.done(false, { at, message })
+    return out.done(false, { at, message, ...(early || at >= b.length ? { early: true } : {}) })
   }
   for (;;) {
     while (i < b.length && blank(b[i]!)) i++
@@ -146,12 +151,12 @@ export function jsonLines(b: Uint8Array): Lines {
     if (inside === C.CloseBrace && keyEnd === 0) {
       if (c !== C.Quote) return fail(i, 'a member name in double quotes should stand here')
       const end = stringEnd(b, i)
-      if (end < 0) return fail(i, 'this string does not end')
+      if (end < 0) return fail(i, 'this string does not end', true)
       key = i
       keyEnd = end
       i = end
       while (i < b.length && blank(b[i]!)) i++
-      if (b[i] !== C.Colon) return fail(i, 'a colon should stand here')
+      if (b[i] !== C.Colon) return fail(i, 'a colon should stand here', i >= b.length)
       i++
       continue
     }
@@ -165,12 +170,12 @@ export function jsonLines(b: Uint8Array): Lines {
       if (c === inside) return fail(i, 'a value should stand here')
       if (c === C.Quote) {
         end = stringEnd(b, i)
-        if (end < 0) return fail(i, 'this string does not end')
+        if (end < 0) return fail(i, 'this string does not end', true)
       } else {
         end = i
         while (end < b.length && isScalar(b[end]!)) end++
         if (end === i) return fail(i, 'a value should stand here')
-        if (!valid(b, i, end)) return fail(i, 'this is not a value of JSON')
+        if (!valid(b, i, end)) return fail(i, 'this is not a value of JSON', end >= b.length)
       }
       out.add(i, end, open.length, key, keyEnd)
       i = end
@@ -224,7 +229,7 @@ export function xmlLines(b: Uint8Array): Lines {
   const fail = (at: number, message: string): Lines => {
     if (at < b.length) out.add(at, b.length, open.length)
     for (const line of open) out.close[line] = out.count
-    return out.done(false, { at, message })
+    return out.done(false, { at, message, ...(at >= b.length || message.endsWith('does not end') ? { early: true } : {}) })
   }
   while (i < b.length) {
     if (out.full) break
@@ -348,6 +353,35 @@ export const indent = 2
 /** width is how many bytes of a line's text fit into one row, never so few that deep nesting takes the row away. */
 export function width(columns: number, depth: number): number {
   return Math.max(columns - depth * indent, 24)
+}
+
+/** lineAt is the line that shows the byte at offset, or the one before it. */
+export function lineAt(lines: Lines, offset: number): number {
+  let low = 0
+  let high = lines.count - 1
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    const from = lines.keyEnds[middle]! > 0 ? lines.keys[middle]! : lines.starts[middle]!
+    if (from <= offset) low = middle
+    else high = middle - 1
+  }
+  return low
+}
+
+/** rowAt is the row of a layout that shows the byte at offset. */
+export function rowAt(lines: Lines, shape: Layout, columns: number, offset: number): number {
+  const line = lineAt(lines, offset)
+  let low = 0
+  let high = shape.rows - 1
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (shape.line[middle]! < line) low = middle + 1
+    else high = middle
+  }
+  const name = lines.keyEnds[line]! > 0 ? lines.keyEnds[line]! - lines.keys[line]! + 2 : 0
+  const into = offset < lines.starts[line]! ? Math.max(0, offset - lines.keys[line]!) : offset - lines.starts[line]! + name
+  const row = low + Math.floor(into / width(columns, lines.depth[line]!))
+  return shape.line[row] === line ? row : low
 }
 
 export function layout(lines: Lines, columns: number, folded: ReadonlySet<number>): Layout {

@@ -1,6 +1,7 @@
 // MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md) as JSON text. Integers keep all their digits; what
 // JSON has no word for (bytes, extensions, names that are no text) is written out.
 
+import { instant } from './instant.ts'
 import { Flaw, float, hex, JSONOut, single, type Decoded } from './jsonout.ts'
 
 const deepest = 500
@@ -140,11 +141,4 @@ class Reader {
     } else return undefined
     return instant(seconds, nanos)
   }
-}
-
-/** instant writes a time; undefined for one that no calendar has. */
-export function instant(seconds: number, nanos: number): string | undefined {
-  if (Math.abs(seconds) > 8.64e12 || nanos < 0 || nanos > 999_999_999) return undefined
-  const fraction = nanos === 0 ? '' : '.' + String(nanos).padStart(9, '0').replace(/0+$/, '')
-  return new Date(seconds * 1000).toISOString().replace('.000Z', fraction + 'Z')
 }

@@ -2,7 +2,8 @@
 // names of its fields, without one under their numbers, each with what its bytes look like.
 
 import { Flaw, float, hex, JSONOut, single, type Decoded } from './jsonout.ts'
-import { instant } from './msgpack.ts'
+import { tiles, varint } from './detect.ts'
+import { instant } from './instant.ts'
 import type { Field, Schema } from './proto.ts'
 
 /** Deeper messages are shown as bytes. */
@@ -18,58 +19,6 @@ export function protobuf(b: Uint8Array, schema?: Schema, type?: string): Decoded
 
 export function writeMessage(out: JSONOut, b: Uint8Array, schema?: Schema, type?: string): void {
   new Message(out, b, schema).message(0, b.length, type, 0)
-}
-
-/** tiles says whether bytes are fields of a message from first to last. Groups must close. */
-export function tiles(b: Uint8Array, from: number, to: number): boolean {
-  const groups: number[] = []
-  let at = from
-  while (at < to) {
-    const tag = varint(b, at, to)
-    if (!tag || tag.value > 0xffffffffn) return false
-    const number = Number(tag.value >> 3n)
-    at = tag.next
-    if (number === 0) return false
-    switch (Number(tag.value & 7n)) {
-      case 0: {
-        const v = varint(b, at, to)
-        if (!v) return false
-        at = v.next
-        break
-      }
-      case 1: at += 8; break
-      case 2: {
-        const n = varint(b, at, to)
-        if (!n || n.value > BigInt(to - n.next)) return false
-        at = n.next + Number(n.value)
-        break
-      }
-      case 3: groups.push(number); break
-      case 4: if (groups.pop() !== number) return false; break
-      case 5: at += 4; break
-      default: return false
-    }
-  }
-  return at === to && groups.length === 0
-}
-
-interface Varint { value: bigint; next: number }
-
-/** varint reads an integer of at most ten bytes. */
-function varint(b: Uint8Array, at: number, to: number): Varint | undefined {
-  let low = 0
-  let value = 0n
-  for (let i = 0; i < 10 && at + i < to; i++) {
-    const c = b[at + i]!
-    // Up to 28 bits fit where arithmetic is fast.
-    if (i < 4) low |= (c & 127) << (7 * i)
-    else {
-      if (i === 4) value = BigInt(low)
-      value |= BigInt(c & 127) << BigInt(7 * i)
-    }
-    if (c < 128) return { value: i < 4 ? BigInt(low) : BigInt.asUintN(64, value), next: at + i + 1 }
-  }
-  return undefined
 }
 
 class Message {

@@ -40,6 +40,11 @@ export class Source {
     for (let n = Math.floor(offset / chunk); n <= last; n++) await this.chunk(n)
   }
 
+  /** read fetches bytes without keeping them. */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    return (await api.range(this.path, offset, length, this.signal)).bytes
+  }
+
   private chunk(n: number): Promise<Uint8Array> {
     let p = this.chunks.get(n)
     if (!p) {

@@ -1,30 +1,29 @@
 // A body, looked at in the way that suits it. Up to a few megabytes are loaded and laid out at once; of a larger one the
-// first piece is shown, the hex view reads anywhere by ranges, and the whole is laid out when it is asked for.
+// beginning is shown while a worker reads the rest.
 
-import type { ComponentChildren } from 'preact'
+import type { ComponentChildren, FunctionComponent } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import * as api from '../api/client.ts'
 import type { Exchange, Side } from '../api/types.ts'
-import { invalidAt, lookName, nature, toUTF8, type Look, type Nature } from '../lib/content.ts'
+import { invalidAt, lookName, nature, toUTF8, type Look } from '../lib/content.ts'
 import { count, size } from '../lib/format.ts'
+import { inMemory } from '../lib/find.ts'
+import type { Loaded } from '../lib/jobs.ts'
 import type { Lines, Scanner } from '../lib/lines.ts'
-import { scanned } from '../lib/scan.ts'
+import { loaded as load, scanned } from '../lib/scan.ts'
 import { automatic, most, piece, Source } from '../lib/source.ts'
 import { parts } from '../lib/url.ts'
 import { message } from '../model/console.ts'
 import { Code } from './Code.tsx'
 import { useConsole } from './context.ts'
-import { Form, Image, Parts } from './bodies.tsx'
+import { Form, Image, Media, Parts, PDF, Preview } from './bodies.tsx'
 import { Hex } from './Hex.tsx'
-import { Copy, Download } from './icons.tsx'
+import { Copy, Download, Search } from './icons.tsx'
 
-interface Loaded {
-  bytes: Uint8Array<ArrayBuffer>
-  total: number
-  nature: Nature
-  /** Where the bytes stop being UTF-8, -1 if they do not. */
-  invalid: number
-}
+/** How many times its size a body may be expected to grow to when it is decoded: beyond that, only who asks gets it. */
+const plausible = 100
+/** More is not put onto the clipboard. */
+const mostCopied = 16 << 20
 
 export function bodyInfo(x: Exchange, side: Side) {
   const head = side === 'request' ? x.request : x.response
@@ -34,15 +33,13 @@ export function bodyInfo(x: Exchange, side: Side) {
     truncated: head?.truncated ?? false,
     type: side === 'response' ? header('content-type') || x.response?.content.mimeType || '' : header('content-type'),
     encoding: header('content-encoding').replace(/^identity$/i, ''),
+    header,
   }
 }
 
-export function Body({ x, side, lead }: { x: Exchange; side: Side; lead: ComponentChildren }) {
-  const app = useConsole()
+/** useBody loads a body: its beginning at once, the rest by and by. */
+function useBody(x: Exchange, side: Side, decoded: boolean, whole: boolean) {
   const info = bodyInfo(x, side)
-  const [decoded, setDecoded] = useState(true)
-  const [chosen, setChosen] = useState<Look | undefined>(undefined)
-  const [whole, setWhole] = useState(false)
   const [loaded, setLoaded] = useState<Loaded | undefined>(undefined)
   const [problem, setProblem] = useState('')
   const [progress, setProgress] = useState(-1)
@@ -50,34 +47,44 @@ export function Body({ x, side, lead }: { x: Exchange; side: Side; lead: Compone
   const grown = x.state !== 'open' ? -1 : info.size < 256 << 10 ? info.size : Math.floor(Math.log2(Math.min(info.size, automatic)) * 8)
 
   useEffect(() => {
-    setLoaded(undefined)
-    setChosen(undefined)
-    setWhole(false)
-    setDecoded(true)
-  }, [x.id, side])
-
-  useEffect(() => {
     const abort = new AbortController()
+    const undo = decoded && info.encoding !== ''
     setProblem('')
+    setProgress(-1)
     void (async () => {
       try {
-        const limit = whole ? most : automatic
-        setProgress(-1)
-        let got = await api.bodyRange(x.id, side, decoded && info.encoding !== '', 0, limit, abort.signal, whole ? setProgress : undefined)
-        if (!whole && (got.total < 0 || got.total > automatic)) got = { bytes: got.bytes.slice(0, piece), total: got.total }
-        const n = nature(info.type, got.bytes.subarray(0, 8192))
-        const bytes = n.looks[0] === 'image' || n.looks[0] === 'hex' ? got.bytes : toUTF8(got.bytes, n.charset)
-        setProgress(-1)
-        setLoaded({ bytes, total: got.total, nature: n, invalid: n.looks.includes('text') && n.looks[0] !== 'hex' && n.looks[0] !== 'image' ? invalidAt(bytes) : -1 })
-      } catch (e) {
+        const first = await api.bodyRange(x.id, side, undo, 0, !undo && info.size > automatic ? piece : automatic, abort.signal)
+        const long = first.total < 0 || first.total > automatic
+        const bytes = long ? first.bytes.slice(0, piece) : first.bytes
+        const n = nature(info.type, bytes.subarray(0, 8192))
+        const text = n.text ? toUTF8(bytes, n.charset) : bytes
+        setLoaded({ bytes: text, total: first.total, nature: n, transcoded: text !== bytes, broken: first.broken, invalid: n.text ? invalidAt(text) : -1 })
+        const likely = first.total >= 0 ? first.total <= most : info.size * plausible > automatic
+        if (!long || x.state === 'open' || !(whole || likely)) return
+        setProgress(0)
+        const all = await load(api.bodyPath(x.id, side, undo), most, info.type, abort.signal, setProgress)
         if (!abort.signal.aborted) {
-          setLoaded(undefined)
-          setProblem(message(e))
+          setLoaded(all)
+          setProgress(-1)
         }
+      } catch (e) {
+        if (abort.signal.aborted) return
+        setLoaded(undefined)
+        setProblem(message(e))
       }
     })()
     return () => abort.abort()
   }, [x.id, side, decoded, whole, grown, x.state])
+  return { info, loaded, problem, progress }
+}
+
+export function Body({ x, side, lead }: { x: Exchange; side: Side; lead: ComponentChildren }) {
+  const app = useConsole()
+  const [decoded, setDecoded] = useState(true)
+  const [chosen, setChosen] = useState<Look | undefined>(undefined)
+  const [whole, setWhole] = useState(false)
+  const [finding, setFinding] = useState(false)
+  const { info, loaded, problem, progress } = useBody(x, side, decoded, whole)
 
   if (problem) {
     return (
@@ -91,16 +98,24 @@ export function Body({ x, side, lead }: { x: Exchange; side: Side; lead: Compone
     )
   }
   if (!loaded || loaded.bytes.length === 0) {
-    const text = !loaded ? (progress >= 0 ? `Loading … ${size(progress)}` : 'Loading …') : x.state === 'open' ? 'No bytes of it have come yet.' : `The ${side} has no body.`
-    return <><div class="tools">{lead}</div><p class="empty">{text}</p></>
+    const text = !loaded ? 'Loading …' : loaded.broken ? '' : x.state === 'open' ? 'No bytes of it have come yet.' : `The ${side} has no body.`
+    return <><div class="tools">{lead}</div>{loaded?.broken && <p class="note warn">{sentence(loaded.broken)}</p>}<p class="empty">{text}</p></>
   }
 
-  const partial = loaded.total < 0 || loaded.bytes.length < loaded.total
+  const undone = decoded && info.encoding !== ''
+  const partial = loaded.total < 0 || !loaded.transcoded && loaded.bytes.length < loaded.total || loaded.transcoded && progress >= 0
   const looks = loaded.nature.looks
   const look = chosen && looks.includes(chosen) ? chosen : looks[0]!
-  const name = fileName(x, side)
+  const textual = look !== 'image' && look !== 'hex' && loaded.nature.text
   return (
-    <div class="body">
+    <div
+      class="body"
+      onKeyDown={(e) => {
+        if (!(e.ctrlKey || e.metaKey) || e.key !== 'f' || !searchable(look)) return
+        e.preventDefault()
+        setFinding(true)
+      }}
+    >
       <div class="tools">
         {lead}
         <div class="choice" role="group" aria-label="View">
@@ -110,26 +125,39 @@ export function Body({ x, side, lead }: { x: Exchange; side: Side; lead: Compone
           <label class="check"><input type="checkbox" checked={decoded} onChange={(e) => setDecoded(e.currentTarget.checked)} /> decode {info.encoding}</label>
         )}
         <span class="grow" />
-        <span class="dim">{loaded.total >= 0 ? size(loaded.total) : `over ${size(automatic)}`}{info.encoding !== '' && decoded && loaded.total !== info.size ? `, ${size(info.size)} on the wire` : ''}</span>
-        {look !== 'image' && look !== 'hex' && !partial && (
+        <span class="dim">{loaded.total >= 0 ? size(loaded.total) : `over ${size(automatic)}`}{undone && loaded.total !== info.size ? `, ${size(info.size)} on the wire` : ''}</span>
+        {searchable(look) && (
+          <button type="button" class="tool find-button" aria-label="Find in the body" title="Find in the body (Ctrl+F, F)" aria-pressed={finding} onClick={() => setFinding(!finding)}><Search /></button>
+        )}
+        {textual && !partial && loaded.bytes.length <= mostCopied && (
           <button type="button" class="tool" aria-label="Copy the body" title="Copy the body" onClick={() => void app.copyText(new TextDecoder().decode(loaded.bytes), 'Body')}><Copy /></button>
         )}
-        <a class="tool" href={api.bodyPath(x.id, side, decoded && info.encoding !== '')} download={name} aria-label="Save the body" title="Save the body"><Download /></a>
+        <a class="tool" href={api.bodyPath(x.id, side, undone)} download={fileName(x, side)} aria-label="Save the body" title="Save the body"><Download /></a>
       </div>
-      {info.truncated && <p class="note warn">This body is not complete: {x.error ? x.error.message : `eaves keeps no more than ${size(x.response?.content.size ?? loaded.total)} of a body`}.</p>}
-      {loaded.invalid >= 0 && look !== 'hex' && look !== 'image' && (
+      {info.truncated && <p class="note warn">This body is not complete{info.size > 0 ? `: it ends after byte ${count(info.size)}` : ''}. {x.error ? x.error.message : `eaves keeps no more than ${size(x.response?.content.size ?? loaded.total)} of a body`}.</p>}
+      {loaded.broken && <p class="note warn">{sentence(loaded.broken)}.</p>}
+      {loaded.invalid >= 0 && textual && (
         <p class="note warn">At byte {count(loaded.invalid)} this is not UTF-8; such bytes show as �. The hex view has them all.</p>
       )}
-      {partial && (look !== 'hex' || loaded.total < 0) && (
-        <p class="note">
+      {partial && (look !== 'hex' || loaded.total < 0) && look !== 'media' && look !== 'pdf' && look !== 'preview' && (
+        <p class="note" role="status">
           This is the first {size(loaded.bytes.length)} of {loaded.total >= 0 ? size(loaded.total) : 'a long body'}.{' '}
-          {progress >= 0 ? <span>Loading … {size(progress)}</span>
-            : loaded.total <= most && !whole && <button type="button" class="link" onClick={() => setWhole(true)}>Load {loaded.total >= 0 ? `all ${size(loaded.total)}` : `up to ${size(most)}`}</button>}
+          {progress >= 0 ? <span>Reading the rest … {size(progress)}</span>
+            : whole || loaded.total > most ? `No more than ${size(most)} of a body is shown; saving it gives all.`
+              : <button type="button" class="link" onClick={() => setWhole(true)}>Load {loaded.total >= 0 ? `all ${size(loaded.total)}` : `up to ${size(most)}`}</button>}
         </p>
       )}
-      <View x={x} side={side} loaded={loaded} look={look} partial={partial} decoded={decoded && info.encoding !== ''} type={info.type} />
+      <View x={x} side={side} loaded={loaded} look={look} partial={partial} decoded={undone} info={info} finding={finding} onClose={() => setFinding(false)} />
     </div>
   )
+}
+
+function sentence(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1)
+}
+
+function searchable(look: Look): boolean {
+  return ['json', 'xml', 'html', 'text', 'hex', 'formatted'].includes(look)
 }
 
 interface ViewProps {
@@ -139,48 +167,100 @@ interface ViewProps {
   look: Look
   partial: boolean
   decoded: boolean
-  type: string
+  info: ReturnType<typeof bodyInfo>
+  finding: boolean
+  onClose: () => void
 }
 
-function View({ x, side, loaded, look, partial, decoded, type }: ViewProps) {
+function View({ x, side, loaded, look, partial, decoded, info, finding, onClose }: ViewProps) {
   const label = `Body of the ${side}`
+  const ready = loaded.lines && loaded.kind ? { bytes: loaded.bytes, lines: loaded.lines, kind: loaded.kind } : undefined
+  const text = { bytes: loaded.bytes, label, partial, finding, onClose, ...(ready ? { ready } : {}) }
   switch (look) {
     case 'image': return <Image bytes={loaded.bytes} type={loaded.nature.image} />
-    case 'form': return <Form text={new TextDecoder().decode(loaded.bytes)} />
-    case 'parts': return <Parts bytes={loaded.bytes} type={type} />
-    case 'hex': return <HexBody x={x} side={side} decoded={decoded} loaded={loaded} label={label} />
-    case 'json':
-    case 'xml':
-      // A piece of a document is no document: it is laid out once it is whole.
-      return <Scan bytes={loaded.bytes} kind={partial ? 'text' : look} colour={look === 'xml' ? 'markup' : partial ? 'none' : 'json'} label={label} />
-    case 'html': return <Scan bytes={loaded.bytes} kind="text" colour="markup" label={label} />
-    case 'text': return <Scan bytes={loaded.bytes} kind="text" colour="none" label={label} />
+    case 'form': return <Form text={new TextDecoder().decode(loaded.bytes.subarray(0, 4 << 20))} />
+    case 'parts': return <Parts bytes={loaded.bytes} type={info.type} />
+    case 'preview': return <Preview src={api.viewPath(x.id, side, 'html')} />
+    case 'pdf': return <PDF src={api.viewPath(x.id, side, 'pdf')} />
+    case 'media': return <Media src={api.viewPath(x.id, side, 'media')} type={info.type} bytes={loaded.bytes} />
+    case 'hex': return <HexBody x={x} side={side} decoded={decoded} loaded={loaded} partial={partial} label={label} finding={finding} onClose={onClose} />
+    case 'json': return <Scan {...text} kind="json" colour="json" />
+    case 'xml': return <Scan {...text} kind="xml" colour="markup" />
+    case 'html': return <Scan {...text} kind="text" colour="markup" />
+    case 'text': return <Scan {...text} kind="text" colour="none" />
+    default: return <Special look={look} bytes={loaded.bytes} partial={partial} label={label} path={parts(x.request.url).path} side={side} header={info.header} finding={finding} onClose={onClose} />
   }
 }
 
-function HexBody({ x, side, decoded, loaded, label }: { x: Exchange; side: Side; decoded: boolean; loaded: Loaded; label: string }) {
-  const abort = useMemo(() => new AbortController(), [x.id, side, decoded])
-  useEffect(() => () => abort.abort(), [abort])
+/** What a viewer that is loaded when it is wanted is told. */
+export interface SpecialProps {
+  look: Look
+  bytes: Uint8Array<ArrayBuffer>
+  partial: boolean
+  label: string
+  /** The path of the request: for gRPC, the method. */
+  path: string
+  side: Side
+  header: (name: string) => string
+  finding: boolean
+  onClose: () => void
+}
+
+/** Special loads the viewers that few bodies need. */
+function Special(props: SpecialProps) {
+  const [viewer, setViewer] = useState<{ View: FunctionComponent<SpecialProps> } | undefined>(undefined)
+  const [problem, setProblem] = useState('')
+  useEffect(() => {
+    import('./viewers.tsx').then((m) => setViewer({ View: m.Viewer }), (e) => setProblem(message(e)))
+  }, [])
+  if (problem) return <p class="note warn">This view could not be loaded: {problem}</p>
+  if (!viewer) return <p class="empty">Loading …</p>
+  return <viewer.View {...props} />
+}
+
+interface HexProps { x: Exchange; side: Side; decoded: boolean; loaded: Loaded; partial: boolean; label: string; finding: boolean; onClose: () => void }
+
+function HexBody({ x, side, decoded, loaded, partial, label, finding, onClose }: HexProps) {
   const total = loaded.total >= 0 ? loaded.total : loaded.bytes.length
-  const source = useMemo(() => new Source(api.bodyPath(x.id, side, decoded), total, abort.signal), [abort, total])
-  return <Hex source={source} label={`${label}, bytes`} />
+  const here = !partial && !loaded.transcoded
+  const held = useMemo(() => {
+    const abort = new AbortController()
+    return { abort, source: here ? inMemory(loaded.bytes) : new Source(api.bodyPath(x.id, side, decoded), total, abort.signal) }
+  }, [x.id, side, decoded, total, here, here && loaded.bytes])
+  useEffect(() => () => held.abort.abort(), [held])
+  return <Hex source={held.source} label={`${label}, bytes`} finding={finding} onClose={onClose} />
+}
+
+interface ScanProps {
+  bytes: Uint8Array<ArrayBuffer>
+  kind: Scanner
+  colour: 'json' | 'markup' | 'none'
+  label: string
+  partial?: boolean
+  /** Lines that were found already. */
+  ready?: { bytes: Uint8Array; lines: Lines; kind: Scanner }
+  finding?: boolean
+  onClose?: () => void
 }
 
 /** Scan lays bytes out and shows them. It works on a copy, since a worker takes what it is given. */
-export function Scan({ bytes, kind, colour, label }: { bytes: Uint8Array<ArrayBuffer>; kind: Scanner; colour: 'json' | 'markup' | 'none'; label: string }) {
+export function Scan({ bytes, kind, colour, label, partial = false, ready, finding = false, onClose }: ScanProps) {
   const [result, setResult] = useState<{ bytes: Uint8Array; lines: Lines; kind: Scanner } | undefined>(undefined)
   const [problem, setProblem] = useState('')
+  const fits = ready?.kind === kind ? ready : undefined
   useEffect(() => {
+    if (fits) return
     const abort = new AbortController()
     scanned(kind, bytes.slice(), abort.signal).then(
       (r) => { if (!abort.signal.aborted) setResult({ ...r, kind }) },
       (e) => { if (!abort.signal.aborted) setProblem(message(e)) },
     )
     return () => abort.abort()
-  }, [bytes, kind])
+  }, [bytes, kind, !fits])
+  const r = fits ?? result
   if (problem) return <p class="note warn">{problem}</p>
-  if (!result) return <p class="empty">Laying out …</p>
-  return <Code bytes={result.bytes} lines={result.lines} kind={result.kind} colour={colour} label={label} />
+  if (!r) return <p class="empty">Laying out …</p>
+  return <Code bytes={r.bytes} lines={r.lines} kind={r.kind} colour={colour} label={label} partial={partial} finding={finding} onClose={onClose} />
 }
 
 /** fileName suggests a name to save a body as: never one with a path or a character that hides. */

@@ -1,9 +1,11 @@
 // Shows the lines of a body: JSON and XML laid out and foldable, any text broken to the pane's width.
 
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import { layout, whole, width, type Lines, type Scanner } from '../lib/lines.ts'
-import { count, size } from '../lib/format.ts'
+import { inMemory } from '../lib/find.ts'
+import { layout, lineAt, rowAt, whole, width, type Lines, type Scanner } from '../lib/lines.ts'
+import { count } from '../lib/format.ts'
 import { pieces } from '../lib/visible.ts'
+import { Find, type Hit } from './Find.tsx'
 import { Chevron } from './icons.tsx'
 import { VirtualRows } from './VirtualRows.tsx'
 
@@ -16,19 +18,33 @@ interface Props {
   /** What tags and strings are coloured as; text is left plain. */
   colour: 'json' | 'markup' | 'none'
   label: string
+  /** The bytes are only the beginning: that they end early is no flaw. */
+  partial?: boolean
+  finding?: boolean
+  onClose?: (() => void) | undefined
 }
 
-export function Code({ bytes, lines, kind, colour, label }: Props) {
+export function Code({ bytes, lines, kind, colour, label, partial = false, finding = false, onClose }: Props) {
   const [columns, setColumns] = useState(100)
   const [folded, setFolded] = useState<ReadonlySet<number>>(new Set())
-  useEffect(() => setFolded(new Set()), [lines])
+  const [hit, setHit] = useState<Hit | undefined>(undefined)
+  useEffect(() => { setFolded(new Set()); setHit(undefined) }, [lines])
+  const source = useMemo(() => inMemory(bytes), [bytes])
   const shape = useMemo(() => layout(lines, columns, folded), [lines, columns, folded])
   const foldable = kind !== 'text'
+  const found = useMemo(() => (hit ? rowAt(lines, shape, columns, hit.at) : -1), [hit, shape])
+  const reveal = useMemo(() => (found >= 0 ? { row: found } : undefined), [hit, found])
 
   const toggle = (line: number) => {
     const next = new Set(folded)
     if (!next.delete(line)) next.add(line)
     setFolded(next)
+  }
+
+  const show = (h: Hit | undefined) => {
+    // What is found is shown, also where it was folded away.
+    if (h && folded.size > 0 && [...folded].some((l) => l < lineAt(lines, h.at) && lines.close[l]! >= lineAt(lines, h.at))) setFolded(new Set())
+    setHit(h)
   }
 
   const draw = (r: number) => {
@@ -37,7 +53,7 @@ export function Code({ bytes, lines, kind, colour, label }: Props) {
     const opens = lines.close[line]! > 0
     const shut = opens && folded.has(line)
     return (
-      <div key={r} class="line">
+      <div key={r} class={r === found ? 'line found' : 'line'}>
         <span class="number" aria-hidden="true">{part === 0 ? count(line + 1) : ''}</span>
         {foldable && (
           <span class="fold">
@@ -56,12 +72,13 @@ export function Code({ bytes, lines, kind, colour, label }: Props) {
 
   return (
     <>
-      {lines.broken && (
+      {finding && onClose && <Find source={source} onFound={show} onClose={() => { setHit(undefined); onClose() }} />}
+      {lines.broken && !(partial && lines.broken.early) && (
         <p class="note warn">At byte {count(lines.broken.at)} this stops being {kind.toUpperCase()}: {lines.broken.message}. What follows is shown as it is.</p>
       )}
       {lines.cut && <p class="note">Only the first {count(lines.count)} lines are laid out; the text view reads on.</p>}
       <VirtualRows
-        rows={shape.rows} rowHeight={18} label={label} class={`code ${foldable ? 'foldable' : ''}`}
+        reveal={reveal} rows={shape.rows} rowHeight={18} label={label} class={`code ${foldable ? 'foldable' : ''}`}
         onColumns={(n) => setColumns(Math.max(24, n))}
       >
         {(first, last) => Array.from({ length: last - first }, (_, i) => draw(first + i))}
@@ -96,14 +113,14 @@ function chunk(bytes: Uint8Array, lines: Lines, line: number, part: number, colu
   const out = []
   if (from < name) {
     const cut = decoder.decode(bytes.subarray(whole(bytes, key + from, keyEnd), whole(bytes, Math.min(key + to, keyEnd), keyEnd)))
-    out.push(<span class="k">{show(cut)}</span>)
+    out.push(<span class="k">{plain(cut)}</span>)
     if (to >= name - 1) out.push(': ')
   }
   if (to > name) {
     const a = whole(bytes, start + Math.max(from - name, 0), end)
     const b = whole(bytes, Math.min(start + to - name, end), end)
     const text = decoder.decode(bytes.subarray(a, b))
-    out.push(colour === 'json' ? <span class={scalar(bytes[start]!)}>{show(text)}</span> : colour === 'markup' ? markup(text) : show(text))
+    out.push(colour === 'json' ? <span class={scalar(bytes[start]!)}>{plain(text)}</span> : colour === 'markup' ? markup(text) : plain(text))
     if (b >= end && lines.comma[line]) out.push(',')
   }
   return out
@@ -116,7 +133,7 @@ function scalar(c: number): string {
   return ''
 }
 
-function show(text: string) {
+function plain(text: string) {
   const p = pieces(text)
   return p.length === 1 && !p[0]!.special ? text : p.map((x) => (x.special ? <span class="special">{x.text}</span> : x.text))
 }
@@ -127,16 +144,12 @@ function markup(text: string) {
   const pattern = /(<!--.*?(?:-->|$))|(<[/?!]?[\w:.-]+|[/?]?>)|([\w:.-]+)(=)("[^"]*"?|'[^']*'?)/g
   let at = 0
   for (const m of text.matchAll(pattern)) {
-    if (m.index > at) out.push(show(text.slice(at, m.index)))
-    if (m[1]) out.push(<span class="c">{show(m[1])}</span>)
-    else if (m[2]) out.push(<span class="t">{show(m[2])}</span>)
-    else out.push(<span class="k">{show(m[3]!)}</span>, m[4], <span class="s">{show(m[5]!)}</span>)
+    if (m.index > at) out.push(plain(text.slice(at, m.index)))
+    if (m[1]) out.push(<span class="c">{plain(m[1])}</span>)
+    else if (m[2]) out.push(<span class="t">{plain(m[2])}</span>)
+    else out.push(<span class="k">{plain(m[3]!)}</span>, m[4], <span class="s">{plain(m[5]!)}</span>)
     at = m.index + m[0].length
   }
-  if (at < text.length) out.push(show(text.slice(at)))
+  if (at < text.length) out.push(plain(text.slice(at)))
   return out
-}
-
-export function sizeNote(have: number, total: number): string {
-  return total < 0 ? `the first ${size(have)}` : `${size(have)} of ${size(total)}`
 }

@@ -17,9 +17,11 @@ interface Props {
   onColumns?: (columns: number) => void
   /** Keep showing the last row as rows are added. */
   follow?: boolean
+  /** A row to bring into view, anew with each new object. */
+  reveal?: { row: number } | undefined
 }
 
-export function VirtualRows({ rows, rowHeight, label, class: name = '', children, onColumns, follow = false}: Props) {
+export function VirtualRows({ rows, rowHeight, label, class: name = '', children, onColumns, follow = false, reveal }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const probe = useRef<HTMLSpanElement>(null)
   const [size, setSize] = useState({ height: 0, width: 0 })
@@ -51,6 +53,15 @@ export function VirtualRows({ rows, rowHeight, label, class: name = '', children
     const el = box.current!
     if (follow && atEnd.current && el.scrollHeight > el.clientHeight) el.scrollTop = el.scrollHeight
   }, [rows, follow, size.height])
+
+  useLayoutEffect(() => {
+    if (!reveal) return
+    const el = box.current!
+    const at = reveal.row * rowHeight
+    // What is on the screen already stays where it is.
+    if (at >= offset && at + rowHeight <= offset + size.height) return
+    el.scrollTop = Math.max(0, at - size.height / 2) / scale
+  }, [reveal])
 
   return (
     <div

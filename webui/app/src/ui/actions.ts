@@ -45,6 +45,14 @@ const exchange: Action[] = [
       return tab !== undefined
     },
   },
+  {
+    id: 'find-body', label: 'Find in the body', group: 'Exchange', keys: ['F'], pages: onTraffic, when: chosen, needs: needsOne,
+    run: () => {
+      const button = document.querySelector<HTMLElement>('#detail .find-button')
+      button?.click()
+      return button !== null
+    },
+  },
   ...tabs.map((t): Action => ({ id: `tab-${t}`, label: `Show ${tabNames[t] ?? t}`, group: 'Exchange', when: chosen, needs: needsOne, run: (app) => {
     app.page.value = 'traffic'
     app.setTab(t)

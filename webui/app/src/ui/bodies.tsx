@@ -1,8 +1,8 @@
-// Bodies that are not looked at as lines: images, forms, parts.
+// Bodies that are not looked at as lines: what a browser shows by itself, forms, parts.
 
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { essence, nature } from '../lib/content.ts'
-import { size } from '../lib/format.ts'
+import { duration, size } from '../lib/format.ts'
 import { multipart, parameter } from '../lib/multipart.ts'
 import { form } from '../lib/url.ts'
 import { visible } from '../lib/visible.ts'
@@ -23,6 +23,46 @@ export function Image({ bytes, type }: { bytes: Uint8Array<ArrayBuffer>; type: s
     <figure class="image">
       <img src={url} alt="The body as an image" onLoad={(e) => setFacts(`${e.currentTarget.naturalWidth} × ${e.currentTarget.naturalHeight}`)} onError={() => setBroken(true)} />
       <figcaption>{[essence(type).slice(6), facts, size(bytes.length)].filter(Boolean).join(' · ')}</figcaption>
+    </figure>
+  )
+}
+
+/** Preview shows a page in a frame where nothing runs and nothing is fetched; the server sees to it as well. */
+export function Preview({ src }: { src: string }) {
+  return (
+    <div class="framed">
+      <p class="note">Without scripts and without anything that is loaded from elsewhere.</p>
+      <iframe sandbox="" src={src} title="Preview of the page" referrerpolicy="no-referrer" />
+    </div>
+  )
+}
+
+/** PDF leaves a document to the browser's own viewer, where it has one. */
+export function PDF({ src }: { src: string }) {
+  const able = navigator.pdfViewerEnabled
+  return (
+    <div class="framed">
+      <p class="note">{able ? 'If nothing shows here, your browser wants it in a tab: ' : 'This browser shows no PDF in a page. '}<a href={src} target="_blank" rel="noopener noreferrer">Open in a new tab</a></p>
+      {able && <iframe src={src} title="The PDF" referrerpolicy="no-referrer" />}
+    </div>
+  )
+}
+
+/** Media plays sound and film, by ranges. */
+export function Media({ src, type, bytes }: { src: string; type: string; bytes: Uint8Array }) {
+  const [broken, setBroken] = useState(false)
+  const [facts, setFacts] = useState('')
+  useEffect(() => setBroken(false), [src])
+  const start = new TextDecoder('latin1').decode(bytes.subarray(0, 12))
+  const sound = /^audio\//.test(essence(type)) || /^(ID3|fLaC|RIFF....WAVE)/.test(start)
+  if (broken) return <p class="empty">The browser cannot play this; the hex view has its bytes.</p>
+  const props = { src, controls: true, preload: 'metadata' as const, onError: () => setBroken(true) }
+  const length = (e: { currentTarget: HTMLMediaElement }) => (Number.isFinite(e.currentTarget.duration) ? duration(e.currentTarget.duration * 1000) : '')
+  return (
+    <figure class="image">
+      {sound ? <audio {...props} aria-label="The body as sound" onLoadedMetadata={(e) => setFacts(length(e))} />
+        : <video {...props} aria-label="The body as film" onLoadedMetadata={(e) => setFacts(`${e.currentTarget.videoWidth} × ${e.currentTarget.videoHeight}, ${length(e)}`)} />}
+      <figcaption>{[essence(type), facts].filter(Boolean).join(' · ')}</figcaption>
     </figure>
   )
 }

@@ -100,7 +100,7 @@ test('the nature of a body', () => {
   assert.deepEqual(looks('application/problem+json; charset=utf-8', '{}'), ['json', 'text', 'hex'])
   assert.deepEqual(looks('text/plain', '{"a":1}'), ['json', 'text', 'hex'])
   assert.deepEqual(looks('text/plain', '{not json at all}'), ['text', 'hex'])
-  assert.deepEqual(looks('', '<!DOCTYPE html><p>'), ['html', 'text', 'hex'])
+  assert.deepEqual(looks('', '<!DOCTYPE html><p>'), ['html', 'preview', 'text', 'hex'])
   assert.deepEqual(looks('application/octet-stream', new Uint8Array([0, 1, 2])), ['hex', 'text'])
   assert.deepEqual(looks('application/x-www-form-urlencoded', 'a=b'), ['form', 'text', 'hex'])
   assert.deepEqual(looks('multipart/form-data; boundary=x', '--x'), ['parts', 'text', 'hex'])
