@@ -1,6 +1,9 @@
+// CommonJS: what these export is the default of what an import gives.
 declare module 'js-beautify/js/lib/beautify.js' {
-  export function js_beautify(source: string, options?: { indent_size?: number }): string
+  const lib: { js_beautify(source: string, options?: { indent_size?: number }): string }
+  export default lib
 }
 declare module 'js-beautify/js/lib/beautify-css.js' {
-  export function css_beautify(source: string, options?: { indent_size?: number }): string
+  const lib: { css_beautify(source: string, options?: { indent_size?: number }): string }
+  export default lib
 }

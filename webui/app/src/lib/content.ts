@@ -37,7 +37,7 @@ export function nature(type: string, head: Uint8Array): Nature {
   const charset = parameter(type, 'charset').toLowerCase()
   const image = images.has(kind) ? kind : imageOf(head)
   const looks: Look[] = []
-  const text = image === 'image/svg+xml' || (image === '' && isText(head, charset, kind.startsWith('text/')))
+  const text = image === 'image/svg+xml' || (image === '' && !isPDF(head) && isText(head, charset, kind.startsWith('text/')))
   if (image && (image === 'image/svg+xml' || imageOf(head) === image || kind === image)) looks.push('image')
   if (text) {
     if (/[/+]json$|ndjson|json-seq/.test(kind) || kind === 'application/json') looks.push('json')
@@ -79,13 +79,18 @@ function special(looks: Look[], kind: string, head: Uint8Array): void {
 function bytes(looks: Look[], kind: string, b: Uint8Array): void {
   const at = (offset: number, text: string) => [...text].every((ch, i) => b[offset + i] === ch.charCodeAt(0))
   if (looks.length > 0) return
-  if (at(0, '%PDF-')) looks.push('pdf')
+  if (isPDF(b)) looks.push('pdf')
   else if (at(0, 'wOFF') || at(0, 'wOF2') || at(0, 'OTTO') || at(0, '\0\x01\0\0') && kind !== 'application/grpc') looks.push('font')
   else if (/^(audio|video)\//.test(kind) || at(0, 'OggS') || at(0, 'ID3') || at(0, 'fLaC') || at(0, '\x1aE\xdf\xa3') || at(4, 'ftyp') || at(0, 'RIFF') && at(8, 'WAVE')) looks.push('media')
   else if (/msgpack$|messagepack$/.test(kind)) looks.push('messagepack')
   else if (/^application\/(grpc|connect\+)/.test(kind)) looks.push('grpc')
   else if (/[/+.-](protobuf|proto)$|x-protobuf|protobuffer/.test(kind)) looks.push('protobuf')
   else if (b.length > 1 && b.length < 8192 && (kind === '' || kind === 'application/octet-stream')) looks.push('hex', 'text', ...(tiles(b, 0, b.length) ? ['protobuf' as const] : []), ...(packed(b[0]!) ? ['messagepack' as const] : []))
+}
+
+/** A PDF begins with its name; much of the rest may be text. */
+function isPDF(b: Uint8Array): boolean {
+  return b[0] === 37 && b[1] === 80 && b[2] === 68 && b[3] === 70 && b[4] === 45
 }
 
 /** Whether a byte begins a map or an array of MessagePack. */

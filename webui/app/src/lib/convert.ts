@@ -18,12 +18,12 @@ export const mostScript = 3 << 20
 export async function convert(b: Uint8Array<ArrayBuffer>, c: Conversion): Promise<Converted> {
   switch (c.to) {
     case 'script': {
-      const { js_beautify } = await import('js-beautify/js/lib/beautify.js')
-      return { text: js_beautify(new TextDecoder().decode(b), { indent_size: 2 }), cut: false }
+      const lib = (await import('js-beautify/js/lib/beautify.js')).default
+      return { text: lib.js_beautify(new TextDecoder().decode(b), { indent_size: 2 }), cut: false }
     }
     case 'style': {
-      const { css_beautify } = await import('js-beautify/js/lib/beautify-css.js')
-      return { text: css_beautify(new TextDecoder().decode(b), { indent_size: 2 }), cut: false }
+      const lib = (await import('js-beautify/js/lib/beautify-css.js')).default
+      return { text: lib.css_beautify(new TextDecoder().decode(b), { indent_size: 2 }), cut: false }
     }
     case 'messagepack': return (await import('./msgpack.ts')).messagePack(b)
     case 'protobuf': {

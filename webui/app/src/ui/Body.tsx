@@ -20,8 +20,8 @@ import { Form, Image, Media, Parts, PDF, Preview } from './bodies.tsx'
 import { Hex } from './Hex.tsx'
 import { Copy, Download, Search } from './icons.tsx'
 
-/** How many times its size a body may be expected to grow to when it is decoded: beyond that, only who asks gets it. */
-const plausible = 100
+/** How many times its size a body is expected to grow to when it is decoded: beyond that, only who asks gets it. */
+const plausible = 40
 /** More is not put onto the clipboard. */
 const mostCopied = 16 << 20
 
@@ -59,10 +59,10 @@ function useBody(x: Exchange, side: Side, decoded: boolean, whole: boolean) {
         const n = nature(info.type, bytes.subarray(0, 8192))
         const text = n.text ? toUTF8(bytes, n.charset) : bytes
         setLoaded({ bytes: text, total: first.total, nature: n, transcoded: text !== bytes, broken: first.broken, invalid: n.text ? invalidAt(text) : -1 })
-        const likely = first.total >= 0 ? first.total <= most : info.size * plausible > automatic
-        if (!long || x.state === 'open' || !(whole || likely)) return
+        const limit = whole || first.total >= 0 ? most : Math.min(most, info.size * plausible)
+        if (!long || x.state === 'open' || limit <= automatic || first.total > most && !whole) return
         setProgress(0)
-        const all = await load(api.bodyPath(x.id, side, undo), most, info.type, abort.signal, setProgress)
+        const all = await load(api.bodyPath(x.id, side, undo), limit, info.type, abort.signal, setProgress)
         if (!abort.signal.aborted) {
           setLoaded(all)
           setProgress(-1)
@@ -143,7 +143,7 @@ export function Body({ x, side, lead }: { x: Exchange; side: Side; lead: Compone
         <p class="note" role="status">
           This is the first {size(loaded.bytes.length)} of {loaded.total >= 0 ? size(loaded.total) : 'a long body'}.{' '}
           {progress >= 0 ? <span>Reading the rest … {size(progress)}</span>
-            : whole || loaded.total > most ? `No more than ${size(most)} of a body is shown; saving it gives all.`
+            : whole ? `No more than ${size(most)} of a body is shown; save it to have more.`
               : <button type="button" class="link" onClick={() => setWhole(true)}>Load {loaded.total >= 0 ? `all ${size(loaded.total)}` : `up to ${size(most)}`}</button>}
         </p>
       )}

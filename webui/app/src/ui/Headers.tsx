@@ -13,8 +13,7 @@ export function Fields({ title, line, fields }: { title: string; line?: string; 
       <h3>{title}<span class="grow" /><button type="button" class="tool small" aria-label={`Copy ${title}`} title="Copy" onClick={() => void app.copyText(text(), title)}><Copy /></button></h3>
       {line !== undefined && <p class="startline"><Text text={line} /></p>}
       {fields.length === 0 ? <p class="dim none">no header fields</p> : (
-        <table class="pairs fields">
-          <caption class="offscreen">{title}</caption>
+        <table class="pairs fields" aria-label={title}>
           <tbody>
             {fields.map((f, i) => (
               <tr key={i}>

@@ -12,7 +12,7 @@ export function Tokens({ tokens }: { tokens: Token[] }) {
       {tokens.map((t, i) => (
         <div key={i} class="token">
           <p>
-            <strong>JWT</strong>{states[t.state] && <span class={`tag ${t.state}`}>{states[t.state]}</span>} <span class="dim">{t.note}</span>{' '}
+            <strong>JWT</strong> {states[t.state] && <span class={`tag ${t.state}`}>{states[t.state]}</span>} <span class="dim">{t.note}</span>{' '}
             <button type="button" class="link" onClick={() => void app.copyText(t.text, 'Token')}>Copy<span class="offscreen"> token</span></button>
           </p>
           <Claims label="Header of the token" rows={t.header} />

@@ -70,8 +70,7 @@ export function Media({ src, type, bytes }: { src: string; type: string; bytes: 
 /** Pairs is a table of names and values. */
 export function Pairs({ rows, label }: { rows: { name: string; value: string }[]; label: string }) {
   return (
-    <table class="pairs">
-      <caption class="offscreen">{label}</caption>
+    <table class="pairs" aria-label={label}>
       <tbody>
         {rows.slice(0, 2000).map((r, i) => (
           <tr key={i}>

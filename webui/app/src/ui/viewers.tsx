@@ -145,7 +145,7 @@ function Proto(p: SpecialProps & { type: string }) {
         <details>
           <summary>{proto.trim() === '' ? 'Add a .proto schema' : `Schema: ${count(names.length)} messages`}</summary>
           <label>The text of .proto files, one after the other. It stays in this browser.
-            <textarea rows={8} spellcheck={false} value={proto} onInput={(e) => change(e.currentTarget.value)} />
+            <textarea rows={5} spellcheck={false} value={proto} onInput={(e) => change(e.currentTarget.value)} />
           </label>
           <label class="file">or from files <input type="file" multiple accept=".proto,text/plain" onChange={(e) => void read(e.currentTarget.files)} /></label>
         </details>
