@@ -77,6 +77,14 @@ func (a *nginxAnswer) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Buffered says how much can be read without waiting, at least.
+func (a *nginxAnswer) Buffered() int {
+	if b, ok := a.ReadCloser.(interface{ Buffered() int }); ok {
+		return b.Buffered()
+	}
+	return 0
+}
+
 func (a *nginxAnswer) look(p []byte) {
 	a.seen = append(a.seen, p[:min(len(p), nginxHead-len(a.seen))]...)
 	kind := answered

@@ -314,6 +314,9 @@ func (x *exchange) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Buffered says how much can be read without waiting, at least.
+func (x *exchange) Buffered() int { return x.body.Buffered() }
+
 // WriteTo copies the body to w as it comes.
 func (x *exchange) WriteTo(w io.Writer) (int64, error) {
 	n, err := x.body.WriteTo(w)

@@ -322,6 +322,13 @@ func (s *h2stream) Read(p []byte) (int, error) {
 	return s.took(n, err)
 }
 
+// Buffered says how much can be read without waiting, at least.
+func (s *h2stream) Buffered() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data.Len()
+}
+
 // took accounts for n bytes that were read and says what err means.
 func (s *h2stream) took(n int, err error) (int, error) {
 	s.read += int64(n)

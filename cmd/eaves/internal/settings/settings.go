@@ -17,10 +17,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
-
-	"github.com/fsnotify/fsnotify"
+	"time"
 
 	"eaves/certs/identity"
 	"eaves/certs/tlspolicy"
@@ -151,32 +149,28 @@ func (f *File) set(next Settings) {
 	}
 }
 
-// Watch takes over changes by hand until ctx ends.
+// lookEvery is how often the file is looked at.
+const lookEvery = 250 * time.Millisecond
+
+// Watch takes over changes by hand until ctx ends. It looks at the file now and then: a watch on its directory would be
+// told of every write to the database beside it, which under load costs more than the settings ever do.
 func (f *File) Watch(ctx context.Context) error {
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("watching settings: %w", err)
-	}
-	defer w.Close()
-	// The directory, since a replaced file is a new one.
-	if err := w.Add(filepath.Dir(f.path)); err != nil {
-		return fmt.Errorf("watching settings: %w", err)
-	}
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
 	f.reload() // what changed before the watch began
+	var seen os.FileInfo
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case e, ok := <-w.Events:
-			if ok && filepath.Base(e.Name) == filepath.Base(f.path) && e.Op&^fsnotify.Chmod != 0 {
-				f.reload()
-			}
-		case err, ok := <-w.Errors:
-			if !ok {
-				return nil
-			}
-			f.log("watching settings: " + err.Error())
+		case <-ticker.C:
 		}
+		now, err := os.Stat(f.path)
+		if err != nil || seen != nil && os.SameFile(seen, now) && seen.ModTime().Equal(now.ModTime()) && seen.Size() == now.Size() {
+			continue
+		}
+		seen = now
+		f.reload()
 	}
 }
 
