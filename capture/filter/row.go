@@ -101,13 +101,14 @@ func (c *column) get(s *subject) string {
 	return v
 }
 
-func (c *column) value(s *subject) any {
+// value returns the column's value, nil for none; was itself, where that is the same.
+func (c *column) value(s *subject, was any) any {
 	if c.text != nil {
 		v := c.get(s)
 		if v == "" && !c.always {
 			return nil
 		}
-		return v
+		return Again(was, v)
 	}
 	v, ok := c.number(s)
 	switch {
@@ -116,8 +117,16 @@ func (c *column) value(s *subject) any {
 	case c.real:
 		return v
 	default:
-		return int64(v)
+		return Again(was, int64(v))
 	}
+}
+
+// Again returns was, if it is v, else v: so that what is the same again is not allocated again.
+func Again[T comparable](was any, v T) any {
+	if old, ok := was.(T); ok && old == v {
+		return was
+	}
+	return v
 }
 
 // columns are all columns that filters compare.
@@ -207,11 +216,18 @@ func Columns() []string {
 	return names
 }
 
-// Row appends the exchange's values for Columns to dst, in their order: nil, string, int64 or float64.
+// Row appends the exchange's values for Columns to dst, in their order: nil, string, int64 or float64. What stands behind
+// dst in its array may be an earlier row: a value that is the same again is taken from there, as an exchange has most of
+// its values in common with the one before it and each new one would be an allocation.
 func Row(dst []any, x *capture.Exchange) []any {
 	s := subject{Subject: Subject{Exchange: x}}
+	before := dst[len(dst):cap(dst)]
 	for i := range columns {
-		dst = append(dst, columns[i].value(&s))
+		var was any
+		if i < len(before) {
+			was = before[i]
+		}
+		dst = append(dst, columns[i].value(&s, was))
 	}
 	return dst
 }

@@ -16,7 +16,7 @@ type presentTest struct{ columns []*column }
 
 func (t presentTest) match(s *subject) bool {
 	for _, c := range t.columns {
-		if c.value(s) != nil {
+		if c.value(s, nil) != nil {
 			return true
 		}
 	}

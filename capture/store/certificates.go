@@ -42,13 +42,13 @@ func (w *writer) seenCertificates(x *capture.Exchange) error {
 	return nil
 }
 
-// sentCertificate is the fingerprint of the client certificate that an exchange's connection was made with, nil where
+// sentCertificate is the fingerprint of the client certificate that an exchange's connection was made with, "" where
 // there was none.
-func sentCertificate(x *capture.Exchange) any {
+func sentCertificate(x *capture.Exchange) string {
 	if x.TLS == nil || x.TLS.ClientCertificate == nil || x.TLS.ClientCertificate.Sent == nil {
-		return nil
+		return ""
 	}
-	return text(x.TLS.ClientCertificate.Sent.SHA256)
+	return x.TLS.ClientCertificate.Sent.SHA256
 }
 
 // Certificates returns the certificates that were seen in handshakes, those that end first first.

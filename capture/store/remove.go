@@ -367,7 +367,7 @@ func (w *writer) annotate(id int64, mark, comment *string) error {
 		value  *string
 	}{{"mark", mark}, {"comment", comment}} {
 		if set.value != nil {
-			if err := w.conn.exec("UPDATE exchanges SET "+set.column+" = ? WHERE id = ?", text(*set.value), id); err != nil {
+			if err := w.conn.exec("UPDATE exchanges SET "+set.column+" = ? WHERE id = ?", text(new(any), *set.value), id); err != nil {
 				return err
 			}
 		}

@@ -33,6 +33,8 @@ func insertExchange(verb string) string {
 type rowEncoder struct {
 	values []any
 	typeAt int // where type stands among them
+	// What an exchange has in common with the one before it is not allocated again.
+	clientProto, statusText, respProto, server, connection, hint, target, mime, certificate any
 }
 
 func newRowEncoder() *rowEncoder {
@@ -52,26 +54,29 @@ func (e *rowEncoder) encode(x *capture.Exchange, reqKept, respKept int64) []any 
 			truncated |= truncatedResponse
 		}
 		// Its being there, empty or not, says that there is a response.
-		respProto = p.HTTPVersion
-		statusText, respHead, kept = text(p.StatusText), size(p.HeadersSize), respKept
-		if m := p.Content.MimeType; m != "" && m != dst[e.typeAt] {
-			mime = m
+		e.respProto = filter.Again(e.respProto, p.HTTPVersion)
+		respProto = e.respProto
+		statusText, respHead, kept = text(&e.statusText, p.StatusText), size(p.HeadersSize), respKept
+		if m := p.Content.MimeType; m != dst[e.typeAt] {
+			mime = text(&e.mime, m)
 		}
 	}
 	var hint any
 	if x.Error != nil {
-		hint = text(x.Error.Hint)
+		hint = text(&e.hint, x.Error.Hint)
 	}
-	e.values = append(dst, x.Seq, text(x.Client.HTTPVersion), statusText, respProto, size(x.Request.HeadersSize), respHead, reqKept, kept,
-		truncated, text(x.ServerIPAddress), text(x.Connection), integer(x.Reused), hint, x.Messages, encodeTimings(x.Timings), text(x.Request.Target), mime, sentCertificate(x))
+	e.values = append(dst, x.Seq, text(&e.clientProto, x.Client.HTTPVersion), statusText, respProto, size(x.Request.HeadersSize), respHead, reqKept, kept,
+		truncated, text(&e.server, x.ServerIPAddress), text(&e.connection, x.Connection), integer(x.Reused), hint, x.Messages, encodeTimings(x.Timings), text(&e.target, x.Request.Target), mime, text(&e.certificate, sentCertificate(x)))
 	return e.values
 }
 
-func text(s string) any {
+// text returns a text's value, nil for none; was is the one before.
+func text(was *any, s string) any {
 	if s == "" {
 		return nil
 	}
-	return s
+	*was = filter.Again(*was, s)
+	return *was
 }
 
 func size(n int64) any {
@@ -189,8 +194,9 @@ type rest struct {
 	ClientResponse  *capture.Response       `json:"clientResponse,omitempty"`
 }
 
-// appendRest writes what encoding/json makes of rest, nothing where all of it is absent. Routes and the client's TLS come
-// with each exchange and are written by hand; the others are rare.
+// appendRest writes what encoding/json makes of rest, nothing where all of it is absent. Routes, the client's
+// TLS and, from clients that speak HTTP/1 with hop-by-hop fields, the client's own side come with each exchange and are
+// written by hand; the others are rare.
 func appendRest(b []byte, x *capture.Exchange) ([]byte, error) {
 	var responseTrailer capture.Header
 	var informational []capture.Informational
@@ -246,15 +252,64 @@ func appendRest(b []byte, x *capture.Exchange) ([]byte, error) {
 		b = append(b, '}')
 	}
 	if x.Client.Request != nil {
-		value("clientRequest", x.Client.Request)
+		key("clientRequest")
+		b = appendRequest(b, x.Client.Request)
 	}
-	if x.Client.Response != nil {
-		value("clientResponse", x.Client.Response)
+	if p := x.Client.Response; p != nil {
+		if p.Informational != nil {
+			value("clientResponse", p)
+		} else {
+			key("clientResponse")
+			b = appendResponse(b, p)
+		}
 	}
 	if len(b) > start {
 		b = append(b, '}')
 	}
 	return b, err
+}
+
+// appendRequest writes the JSON of a request.
+func appendRequest(b []byte, r *capture.Request) []byte {
+	b = appendString(append(b, `{"method":`...), r.Method)
+	b = appendString(append(b, `,"url":`...), r.URL)
+	if r.Target != "" {
+		b = appendString(append(b, `,"target":`...), r.Target)
+	}
+	b = appendString(append(b, `,"httpVersion":`...), r.HTTPVersion)
+	b = appendFields(b, r.Header, r.Trailer)
+	b = appendSizes(b, r.HeadersSize, r.BodySize)
+	if r.Truncated {
+		b = append(b, `,"truncated":true`...)
+	}
+	return append(b, '}')
+}
+
+// appendResponse writes the JSON of a response without 1xx answers before it.
+func appendResponse(b []byte, p *capture.Response) []byte {
+	b = strconv.AppendInt(append(b, `{"status":`...), int64(p.Status), 10)
+	b = appendString(append(b, `,"statusText":`...), p.StatusText)
+	b = appendString(append(b, `,"httpVersion":`...), p.HTTPVersion)
+	b = appendFields(b, p.Header, p.Trailer)
+	b = strconv.AppendInt(append(b, `,"content":{"size":`...), p.Content.Size, 10)
+	b = append(appendString(append(b, `,"mimeType":`...), p.Content.MimeType), '}')
+	b = appendSizes(b, p.HeadersSize, p.BodySize)
+	return append(strconv.AppendBool(append(b, `,"truncated":`...), p.Truncated), '}')
+}
+
+func appendFields(b []byte, header, trailer capture.Header) []byte {
+	if header != nil {
+		b = appendHeader(append(b, `,"headers":`...), header)
+	}
+	if trailer != nil {
+		b = appendHeader(append(b, `,"trailers":`...), trailer)
+	}
+	return b
+}
+
+func appendSizes(b []byte, head, body int64) []byte {
+	b = strconv.AppendInt(append(b, `,"headersSize":`...), head, 10)
+	return strconv.AppendInt(append(b, `,"bodySize":`...), body, 10)
 }
 
 // plainRoute says whether appendRoute can write the route: no hop with more than a direct one has, no duration that JSON

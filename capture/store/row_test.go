@@ -169,10 +169,10 @@ func FuzzRest(f *testing.F) {
 			x.ClientTLS = &capture.ClientTLS{Version: source, CipherSuite: reason, ALPN: alpn, ServerName: address}
 		}
 		if parts&32 != 0 {
-			x.Client.Request = &capture.Request{Method: kind}
+			x.Client.Request = &capture.Request{Method: kind, URL: address, Target: reason, HTTPVersion: alpn, Header: h, HeadersSize: int64(status), BodySize: -1, Truncated: parts&1 != 0}
 		}
 		if parts&64 != 0 {
-			x.Client.Response = &capture.Response{Status: status}
+			x.Client.Response = &capture.Response{Status: status, StatusText: reason, HTTPVersion: alpn, Header: h, Trailer: x.Request.Trailer, Informational: x.Response.Informational, Content: capture.Content{Size: int64(status), MimeType: kind}, HeadersSize: -1, BodySize: int64(status), Truncated: parts&1 != 0}
 		}
 		got, err := appendRest(nil, x)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 // line, lines too many go. Names that are in after alone are appended, sorted. With before nil, after is compared with
 // wire's own values. Keys are compared without case.
 func Merge(wire Fields, before, after http.Header) Fields {
-	if before != nil && sameHeader(before, after) {
+	if before != nil && sameHeader(before, after) || before == nil && same(wire, after) {
 		return wire
 	}
 	m := merger{before: canonical(before), after: canonical(after)}
@@ -53,6 +53,28 @@ func Merge(wire Fields, before, after http.Header) Fields {
 		}
 	}
 	return out
+}
+
+// same says whether a map has just these lines' values: nearly always it has, and then nothing needs to be built.
+func same(f Fields, h http.Header) bool {
+	lines, names := 0, 0
+	for i := range f {
+		vs := h[textproto.CanonicalMIMEHeaderKey(f[i].Name)]
+		k := 0 // lines of that name before this one
+		for j := range i {
+			if len(f[j].Name) == len(f[i].Name) && equalFold(f[j].Name, f[i].Name) {
+				k++
+			}
+		}
+		if k >= len(vs) || vs[k] != f[i].Value {
+			return false
+		}
+		if k == 0 {
+			names++
+			lines += len(vs)
+		}
+	}
+	return lines == len(f) && names == len(h)
 }
 
 type merger struct{ before, after http.Header }

@@ -109,3 +109,19 @@ func TestFields(t *testing.T) {
 	}
 	wantFields(t, "FromMap", FromMap(http.Header{"B": {"1", "2"}, "A": {"3"}}), "A: 3 (new)", "B: 1 (new)", "B: 2 (new)")
 }
+
+// TestMergeSeesOneLineForTwo: the quick comparison must not take a line that is there twice for two names.
+func TestMergeSeesOneLineForTwo(t *testing.T) {
+	lines := Fields{{Name: "X-A", Value: "1"}, {Name: "x-a", Value: "1"}}
+	got := Merge(lines, nil, http.Header{"X-A": {"1"}, "X-B": {"2"}})
+	want := Fields{{Name: "X-A", Value: "1"}, {Name: "X-B", Value: "2"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := Merge(lines, nil, http.Header{"X-A": {"1", "1"}}); !reflect.DeepEqual(got, lines) {
+		t.Errorf("got %v, want %v", got, lines)
+	}
+	if got := Merge(lines, nil, http.Header{"X-A": {"1", "2"}}); got[1].Value != "2" {
+		t.Errorf("got %v", got)
+	}
+}
