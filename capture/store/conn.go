@@ -194,6 +194,9 @@ func asBytes(v driver.Value) []byte {
 type statement struct {
 	stmt driver.StmtQueryContext
 	args []driver.NamedValue
+	// tail is told of each run, where it is not nil; number is what the statement is called there.
+	tail   *tail
+	number uint8
 }
 
 func (c *conn) prepare(sql string) (*statement, error) {
@@ -217,6 +220,9 @@ func (s *statement) run() error {
 	rows, err := s.stmt.QueryContext(context.Background(), s.args)
 	if err != nil {
 		return err
+	}
+	if s.tail != nil {
+		s.tail.note(s.number, s.args)
 	}
 	return rows.Close()
 }

@@ -19,10 +19,16 @@ import (
 	"eaves/capture"
 )
 
-const childDir = "EAVES_STORE_TEST_CHILD"
+const (
+	childDir   = "EAVES_STORE_TEST_CHILD"
+	floodChild = "EAVES_STORE_TEST_FLOOD"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
+		if os.Getenv(floodChild) != "" {
+			flood(dir)
+		}
 		child(dir)
 		return
 	}

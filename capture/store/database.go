@@ -234,5 +234,8 @@ func (w *writer) close() error {
 	for _, st := range w.statements {
 		st.finalize()
 	}
+	if w.tail != nil {
+		w.tail.shut()
+	}
 	return w.conn.Close()
 }

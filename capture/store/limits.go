@@ -10,6 +10,12 @@ const (
 	// is short because what gathers is what kill -9 loses; a longer one would save little (see bench/store).
 	gatherFor  = time.Millisecond
 	loadedRows = 300
+	// pendingFor is how long, under load, a transaction may be left open to take more, and pendingRows what it takes: until
+	// then it stands in the tail. The stream shows it that much later. Rows that count for more than pendingBytes each on
+	// average are committed at once.
+	pendingFor   = 25 * time.Millisecond
+	pendingRows  = 512
+	pendingBytes = rowOverhead + 16<<10
 	// checkpointPages is how many pages the write-ahead log takes before they are brought into the database.
 	checkpointPages = 4000
 	// sweepEvery is how often running exchanges are looked at; lastsAfter is from when on one is written while it runs, and

@@ -177,8 +177,10 @@ func (s *Store) openReader() (*conn, error) {
 	return newConn(openConn(dsn(s.path(), "mode=ro&_query_only=1&_busy_timeout=10000&_stmt_cache_size=32"), s.functions(), setup...))
 }
 
-// start reads where the last run ended, and ends what it left open.
-func (s *Store) start(ctx context.Context) error {
+// start reads where the last run ended, completes what it had not committed, and ends what it left open.
+func (s *Store) start(ctx context.Context) error { return s.read(ctx, false) }
+
+func (s *Store) read(ctx context.Context, replayed bool) error {
 	w := s.writer
 	numbers := make(map[string]int64)
 	for _, key := range []string{"lease", "seq", "removed"} {
@@ -217,6 +219,21 @@ func (s *Store) start(ctx context.Context) error {
 	s.ids.Store(numbers["lease"])
 	w.lease = numbers["lease"]
 	s.seq, w.saved = numbers["seq"], numbers["seq"]
+	if !replayed {
+		n, err := w.replay(ctx)
+		if err != nil && classify(err) != troubleOther {
+			return err
+		}
+		if err != nil && s.cfg.Log != nil {
+			s.cfg.Log(err.Error())
+		}
+		if err := w.tail.open(); err != nil {
+			return err
+		}
+		if n > 0 {
+			return s.read(ctx, true)
+		}
+	}
 	if err := w.endInterrupted(ctx); err != nil {
 		return err
 	}
@@ -308,6 +325,7 @@ func (s *Store) Close(ctx context.Context) error {
 	s.health.quiet()
 	// What has not been given out is given out next time.
 	s.writer.setNumber.with("lease", s.ids.Load())
+	s.writer.tail.remove()
 	if serr := s.writer.conn.exec("PRAGMA wal_checkpoint(TRUNCATE)"); err == nil && serr != nil {
 		err = opening(s.path(), serr)
 	}

@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -37,12 +38,22 @@ type writer struct {
 	insertMessage, countFile, insertReceipt, insertCertificate, setNumber *statement
 
 	statements []*statement // all of them
+	noted      []*statement // those that the tail holds, by their numbers in it
+
+	// A transaction that is left open, under load, to take more: what it has so far stands in the tail.
+	tail      *tail
+	pending   []entry
+	rowSeq    int64 // the seq that a restart would find if it were committed
+	commitAt  *time.Timer
+	dueAt     time.Time
+	finishing bool // the store closes: nothing is left open
+	singly    bool // one of several entries cannot be written: it is looked for
 
 	receipts  *receipts
 	headers   [3][]byte        // buffers
 	published []capture.Change // by this transaction
 	sizes     []int64
-	logged    int64 // pages in the write-ahead log since the last checkpoint, roughly
+	pages     int64 // in the write-ahead log since the last checkpoint, roughly
 	retryAt   time.Time
 	lastBatch time.Time
 	recent    int          // entries since the last sweep
@@ -55,28 +66,49 @@ type writer struct {
 func (w *writer) prepare() error {
 	w.rows, w.receipts = newRowEncoder(), newReceipts(w)
 	details := " INTO details (id, req_headers, resp_headers, rest, tls, req_file, resp_file, req_body, resp_body) VALUES (?,?,?,?,?,?,?,?,?)"
-	for sql, into := range map[string]**statement{
-		"BEGIN IMMEDIATE":         &w.begin,
-		"COMMIT":                  &w.commit,
-		"ROLLBACK":                &w.rollback,
-		insertExchange("INSERT"):  &w.insert,
-		insertExchange("REPLACE"): &w.replace,
-		"INSERT" + details:        &w.insertDetails,
-		"REPLACE" + details:       &w.replaceDetails,
-		"REPLACE INTO messages (exchange, n, sent, kind, time, size, truncated, file, data, injected) VALUES (?,?,?,?,?,?,?,?,?,?)": &w.insertMessage,
-		"INSERT INTO files (hash, size, refs) VALUES (?,?,1) ON CONFLICT (hash) DO UPDATE SET refs = refs + 1":                      &w.countFile,
-		"INSERT INTO receipts (hash, receipt) VALUES (?,?) ON CONFLICT (hash) DO NOTHING":                                           &w.insertReceipt,
-		"REPLACE INTO certificates (sha256, kind, certificate, host, exchange, seen) VALUES (?,?,?,?,?,?)":                          &w.insertCertificate,
-		"INSERT INTO store (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value":                        &w.setNumber,
+	var noted []string
+	for _, st := range []struct {
+		into **statement
+		note bool // it is part of what the tail holds
+		sql  string
+	}{
+		{&w.begin, false, "BEGIN IMMEDIATE"},
+		{&w.commit, false, "COMMIT"},
+		{&w.rollback, false, "ROLLBACK"},
+		{&w.insert, true, insertExchange("INSERT")},
+		{&w.replace, true, insertExchange("REPLACE")},
+		{&w.insertDetails, true, "INSERT" + details},
+		{&w.replaceDetails, true, "REPLACE" + details},
+		{&w.insertMessage, true, "REPLACE INTO messages (exchange, n, sent, kind, time, size, truncated, file, data, injected) VALUES (?,?,?,?,?,?,?,?,?,?)"},
+		{&w.countFile, true, "INSERT INTO files (hash, size, refs) VALUES (?,?,1) ON CONFLICT (hash) DO UPDATE SET refs = refs + 1"},
+		{&w.insertReceipt, true, "INSERT INTO receipts (hash, receipt) VALUES (?,?) ON CONFLICT (hash) DO NOTHING"},
+		{&w.insertCertificate, true, "REPLACE INTO certificates (sha256, kind, certificate, host, exchange, seen) VALUES (?,?,?,?,?,?)"},
+		{&w.setNumber, true, "INSERT INTO store (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"},
 	} {
-		st, err := w.conn.prepare(sql)
+		made, err := w.conn.prepare(st.sql)
 		if err != nil {
 			return err
 		}
-		*into = st
-		w.statements = append(w.statements, st)
+		*st.into = made
+		w.statements = append(w.statements, made)
+		if st.note {
+			made.number = uint8(len(w.noted))
+			w.noted, noted = append(w.noted, made), append(noted, st.sql)
+		}
 	}
+	w.tail = newTail(filepath.Join(w.store.cfg.Dir, "eaves.tail"), noted)
 	return nil
+}
+
+// note says whether statements are noted for the tail.
+func (w *writer) note(on bool) {
+	var t *tail
+	if on {
+		t = w.tail
+	}
+	for _, st := range w.noted {
+		st.tail = t
+	}
 }
 
 // run is the writer's goroutine. It ends when the store closes and everything queued is written, or cannot be.
@@ -85,8 +117,10 @@ func (w *writer) run() {
 	defer close(s.drained)
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
-	gather := time.NewTimer(0)
+	gather, commit := time.NewTimer(0), time.NewTimer(0)
 	<-gather.C
+	<-commit.C
+	w.commitAt = commit
 	var held []entry // what could not be written
 	for {
 		stopping := false
@@ -96,12 +130,17 @@ func (w *writer) run() {
 			now := time.Now()
 			s.busy.Store(w.recent >= busyRows)
 			w.loaded, w.recent = w.recent >= loadedRows, 0
+			if !w.loaded && len(w.pending) == 0 {
+				w.tail.empty()
+			}
 			for _, r := range s.open.all() {
 				r.sweep(now)
 			}
+		case <-commit.C:
 		case <-s.stop:
 			stopping = true
 		}
+		w.finishing = stopping
 		if wait := gatherFor - time.Since(w.lastBatch); wait > 0 && w.loaded && !stopping && !s.queue.full() {
 			gather.Reset(wait)
 			select {
@@ -123,7 +162,10 @@ func (w *writer) run() {
 			entries = append(held, entries...)
 			held = nil
 		}
-		if len(entries) == 0 && s.ids.Load() <= w.lease-leaseSize/2 && !(s.health.failing() && time.Now().After(w.retryAt)) {
+		if len(entries) == 0 && len(w.pending) > 0 && !stopping && time.Now().Before(w.dueAt) {
+			continue
+		}
+		if len(entries) == 0 && len(w.pending) == 0 && s.ids.Load() <= w.lease-leaseSize/2 && !(s.health.failing() && time.Now().After(w.retryAt)) {
 			if stopping {
 				return
 			}
@@ -162,7 +204,8 @@ func (w *writer) behind() bool {
 	return w.slow.Load() || since != 0 && time.Since(time.UnixMicro(since)) > slowAfter
 }
 
-// write commits entries, a batch at a time. On trouble with the disk it returns those that are not committed.
+// write commits entries, a batch at a time, or puts them into a transaction that is left open for a moment. On trouble
+// with the disk it returns those that are not committed.
 func (w *writer) write(entries []entry) ([]entry, error) {
 	s := w.store
 	for first := true; len(entries) > 0 || first; first = false {
@@ -170,6 +213,12 @@ func (w *writer) write(entries []entry) ([]entry, error) {
 		began := time.Now()
 		w.busySince.Store(began.UnixMicro())
 		err := w.transact(entries[:n])
+		if err != nil && len(w.pending) > 0 {
+			// Its transaction is gone, and what was in it with it.
+			n += len(w.pending)
+			entries = append(w.pending, entries...)
+			w.pending = nil
+		}
 		w.busySince.Store(0)
 		w.slow.Store(time.Since(began) > slowAfter)
 		if err == nil && s.health.failing() && !outsideTask(entries[:n]) {
@@ -180,11 +229,14 @@ func (w *writer) write(entries []entry) ([]entry, error) {
 		if err != nil && !classify(err).lasting() && !isDiskError(err) {
 			// Not the disk: something about one of the entries. The others shall not suffer for it.
 			if n > 1 {
+				w.singly = true
 				for i := range n {
 					if rest, err := w.write(entries[i : i+1]); err != nil {
+						w.singly = false
 						return append(rest, entries[i+1:]...), err
 					}
 				}
+				w.singly = false
 				entries = entries[n:]
 				continue
 			}
@@ -221,11 +273,19 @@ func outsideTask(entries []entry) bool {
 	return len(entries) == 1 && entries[0].task != nil && entries[0].task.outside
 }
 
-// transact writes entries in one transaction and publishes them.
+// transact writes entries in one transaction and publishes them; under load it may leave the transaction open, and what
+// is in it pending, to take more.
 func (w *writer) transact(entries []entry) (err error) {
 	s := w.store
 	if s.gone.Load() {
+		w.abandon()
 		return &diskError{errReplaced}
+	}
+	task := len(entries) == 1 && entries[0].task != nil
+	if task && len(w.pending) > 0 {
+		if err := w.finish(nil); err != nil {
+			return err
+		}
 	}
 	if outsideTask(entries) {
 		_, err := entries[0].task.run(w)
@@ -234,34 +294,76 @@ func (w *writer) transact(entries []entry) (err error) {
 		}
 		return err
 	}
-	if err := w.begin.run(); err != nil {
-		return err
-	}
-	w.seq = s.seq
-	w.published, w.sizes = w.published[:0], w.sizes[:0]
-	defer func() {
-		if err != nil {
-			w.rollback.run()
-			w.receipts.forget()
-			clear(w.published)
+	if len(w.pending) == 0 {
+		if err := w.begin.run(); err != nil {
+			return err
 		}
-	}()
-	rowSeq := w.saved
+		w.seq, w.rowSeq = s.seq, w.saved
+		w.published, w.sizes = w.published[:0], w.sizes[:0]
+	}
+	wait := w.mayWait(entries, task)
+	w.note(wait)
 	for i := range entries {
 		e := &entries[i]
 		switch e.kind {
 		case entryFinal, entryOpen:
 			err = w.exchange(e)
-			rowSeq = w.seq
+			w.rowSeq = w.seq
 		case entryMessage:
 			err = w.message(e)
 		case entryTask:
 			err = w.task(e.task)
 		}
 		if err != nil {
+			w.abandon()
 			return err
 		}
 	}
+	if wait && w.tail.write(s.seq) == nil {
+		if len(w.pending) == 0 {
+			w.dueAt = time.Now().Add(pendingFor)
+			w.commitAt.Reset(pendingFor)
+		}
+		w.pending = append(w.pending, entries...)
+		return nil
+	}
+	return w.finish(entries)
+}
+
+// mayWait says whether a transaction with those entries may be left open.
+func (w *writer) mayWait(entries []entry, task bool) bool {
+	switch {
+	case task || len(entries) == 0 || !w.loaded || w.finishing || w.singly || w.store.health.failing():
+		return false
+	case len(w.pending) > 0 && !time.Now().Before(w.dueAt):
+		return false
+	}
+	bytes := int64(0)
+	for i := range entries {
+		bytes += entries[i].size
+	}
+	// Large bodies would be written twice for nothing.
+	return len(w.pending)+len(entries) < pendingRows && bytes < int64(len(entries))*pendingBytes && !w.store.queue.halfFull()
+}
+
+// abandon rolls the transaction back. What was pending in it remains to be written.
+func (w *writer) abandon() {
+	w.note(false)
+	w.rollback.run()
+	w.receipts.forget()
+	clear(w.published)
+	w.tail.reset()
+}
+
+// finish commits the transaction with what is pending and further entries, and publishes.
+func (w *writer) finish(entries []entry) (err error) {
+	s := w.store
+	w.note(false)
+	defer func() {
+		if err != nil {
+			w.abandon()
+		}
+	}()
 	lease := w.lease
 	if ids := s.ids.Load(); ids > w.lease-leaseSize/2 {
 		lease = ids + leaseSize
@@ -269,25 +371,30 @@ func (w *writer) transact(entries []entry) (err error) {
 			return err
 		}
 	}
-	if w.seq > rowSeq || len(entries) == 0 {
+	if w.seq > w.rowSeq || len(entries)+len(w.pending) == 0 {
 		// No row has the last seq, so a restart would not find it; or this is to see whether anything can be written.
 		if err = w.setNumber.with("seq", w.seq); err != nil {
 			return err
 		}
-		rowSeq = w.seq
+		w.rowSeq = w.seq
 	}
 	if err = w.commit.run(); err != nil {
 		return err
 	}
-	w.lease, w.saved, s.seq = lease, rowSeq, w.seq
-	bytes := int64(0)
-	for i := range entries {
-		w.settle(&entries[i])
-		bytes += entries[i].size
+	w.tail.reset()
+	w.lease, w.saved, s.seq = lease, w.rowSeq, w.seq
+	all := entries
+	if len(w.pending) > 0 {
+		all = append(w.pending, entries...)
 	}
-	w.logged += logPages(len(entries), bytes)
-	if w.logged >= checkpointPages {
-		w.logged = 0
+	bytes := int64(0)
+	for i := range all {
+		w.settle(&all[i])
+		bytes += all[i].size
+	}
+	w.pages += logPages(len(all), bytes)
+	if w.pages >= checkpointPages {
+		w.pages = 0
 		s.checkpoint.due()
 	}
 	s.feed.publish(w.published, w.sizes)
@@ -300,6 +407,10 @@ func (w *writer) transact(entries []entry) (err error) {
 			}
 			t.done <- nil
 		}
+	}
+	if len(w.pending) > 0 {
+		clear(all)
+		w.pending = all[:0]
 	}
 	return nil
 }
