@@ -62,7 +62,7 @@ func openDatabase(ctx context.Context, path string) (*conn, error) {
 		err = c.set(fmt.Sprintf("page_size = %d", pageSize), "auto_vacuum = INCREMENTAL")
 	}
 	if err == nil {
-		err = c.set("journal_mode = WAL", "synchronous = NORMAL", "temp_store = MEMORY", "cache_size = -16384", "wal_autocheckpoint = 0", "journal_size_limit = 67108864")
+		err = c.set("journal_mode = WAL", "synchronous = NORMAL", "temp_store = MEMORY", "cache_size = -4096", "wal_autocheckpoint = 0", "journal_size_limit = 67108864")
 	}
 	if err == nil && version < len(steps) {
 		err = migrate(c, path, version, steps)

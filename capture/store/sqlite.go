@@ -2,6 +2,19 @@
 
 package store
 
+/*
+#ifdef __linux__
+#include <malloc.h>
+#ifdef __GLIBC__
+// glibc gives threads that allocate memory of their own, up to eight for each core, and what one frees another does not
+// use. SQLite is called from whichever thread a goroutine is on: without this the same caches stand in each. It has to
+// be said before there are threads.
+__attribute__((constructor)) static void one_arena(void) { mallopt(M_ARENA_MAX, 1); }
+#endif
+#endif
+*/
+import "C"
+
 import (
 	"database/sql/driver"
 	"errors"

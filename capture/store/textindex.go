@@ -96,7 +96,7 @@ const indexSchema = `
 func (x *textIndex) open(ctx context.Context) error {
 	c, err := newConn(openConn(dsn(x.path, "_busy_timeout=5000&_txlock=immediate&_stmt_cache_size=16"), nil,
 		"PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", "PRAGMA temp_store = MEMORY",
-		"PRAGMA cache_size = -8192", "PRAGMA journal_size_limit = 16777216"))
+		"PRAGMA cache_size = -4096", "PRAGMA journal_size_limit = 16777216"))
 	if err != nil {
 		return err
 	}
