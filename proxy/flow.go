@@ -67,9 +67,9 @@ type flow struct {
 	remote     string
 	from       *guest // nil for a replay
 	clientTLS  *capture.ClientTLS
-	sent       *http.Request // what goproxy was given, to see what hooks changed
-	rule       *Rule         // the rule that decided, if any
-	unrecorded bool          // a rule or the recording switch says so
+	rule       *Rule // the rule that decided, if any
+	unrecorded bool  // a rule or the recording switch says so
+	straight   bool  // goproxy does not see it
 
 	rec     capture.Recording
 	receipt *upstream.Receipt
@@ -111,7 +111,6 @@ func (f *flow) request() *http.Request {
 		URL: f.parsedURL(), Header: f.fields.Map(), Body: http.NoBody,
 	}).WithContext(f)
 	r.ProtoMajor, r.ProtoMinor, _ = http.ParseHTTPVersion(f.proto)
-	f.sent = r
 	return r
 }
 
@@ -177,12 +176,47 @@ func (f *flow) cut() *capture.Error {
 	return f.tail
 }
 
-// RoundTrip sends the request to the origin and records what happens. It is the only place where exchanges begin.
+// RoundTrip is what goproxy sends a request with, once its hooks have seen it.
 func (f *flow) RoundTrip(r *http.Request, _ *goproxy.ProxyCtx) (*http.Response, error) {
 	if _, ok := r.Header["Connection"]; !ok && f.fields.Has("Connection") {
 		r.Header["Connection"] = f.fields.Values("Connection") // goproxy takes it away, and what it names would go on
 	}
-	fields := wire.Merge(f.fields, nil, r.Header)
+	if own := f.send(r.Method, wire.Merge(f.fields, nil, r.Header)); own != nil {
+		own.Request = r
+		return own, nil
+	}
+	resp := f.resp
+	return &http.Response{
+		Status: strconv.Itoa(resp.Status) + " " + resp.Reason, StatusCode: resp.Status,
+		Proto: resp.Proto, ProtoMajor: resp.Major, ProtoMinor: resp.Minor,
+		Header: resp.Fields.Map(), Body: &answer{f: f, r: resp.Body}, ContentLength: -1, Request: r,
+	}, nil
+}
+
+// serveStraight sends the request and passes the answer on.
+func (f *flow) serveStraight(w http.ResponseWriter) {
+	f.decide()
+	if own := f.send(f.method, f.fields); own != nil {
+		write(w, own)
+		return
+	}
+	body := answer{f: f, r: f.resp.Body}
+	defer body.Close()
+	w.WriteHeader(f.resp.Status)
+	_, _ = body.WriteTo(w) // what goes wrong is noted there
+}
+
+// answered are the fields of the origin's answer, with what hooks have made of them.
+func (f *flow) answered(edited http.Header) wire.Fields {
+	if f.straight {
+		return f.resp.Fields
+	}
+	return wire.Merge(f.resp.Fields, nil, edited)
+}
+
+// send sends the request to the origin and records what happens. It is the only place where exchanges begin. The origin's
+// answer is f.resp; it returns another where there is none, or where the connection has been upgraded and used up.
+func (f *flow) send(method string, fields wire.Fields) *http.Response {
 	keep := wire.KeepTrailers
 	if f.upgrading != "" {
 		keep |= wire.KeepUpgrade
@@ -194,11 +228,11 @@ func (f *flow) RoundTrip(r *http.Request, _ *goproxy.ProxyCtx) (*http.Response, 
 	}
 	f.begin(x)
 	if f.rule != nil && f.rule.Action == ActionBlock {
-		return f.blocked(), nil
+		return f.blocked()
 	}
 	call := &upstream.Call{
 		Scheme: f.scheme, Host: f.host, Port: f.port, ServerName: f.name,
-		Method: r.Method, Target: f.target, Authority: f.authority, Fields: kept, Framing: f.framing, HTTP2: f.http2,
+		Method: method, Target: f.target, Authority: f.authority, Fields: kept, Framing: f.framing, HTTP2: f.http2,
 		Upgrade: f.upgrading, Receipt: f.receipt, Trailer: f.trailer,
 		Informational: f.gotInformational, Choice: f.choice,
 	}
@@ -215,19 +249,15 @@ func (f *flow) RoundTrip(r *http.Request, _ *goproxy.ProxyCtx) (*http.Response, 
 			default:
 			}
 		}
-		return f.failed(err), nil
+		return f.failed(err)
 	}
 	f.resp = resp
 	f.rec.Update(f.describe)
 	if resp.Status == http.StatusSwitchingProtocols {
-		return f.switchProtocols(r, resp), nil
+		return f.switchProtocols(resp)
 	}
 	f.taps = tapsFor(f, resp)
-	return &http.Response{
-		Status: strconv.Itoa(resp.Status) + " " + resp.Reason, StatusCode: resp.Status,
-		Proto: resp.Proto, ProtoMajor: resp.Major, ProtoMinor: resp.Minor,
-		Header: resp.Fields.Map(), Body: &answer{f: f, r: resp.Body}, ContentLength: -1, Request: r,
-	}, nil
+	return nil
 }
 
 // clientRequest is the request as the client sent it.

@@ -30,7 +30,7 @@ func (c *clientConn) serveHTTP2(nc net.Conn) {
 func (c *clientConn) streamFlow(s *h2.Stream) *flow {
 	f := c.p.newFlow(c.p.quit)
 	f.remote, f.from, f.clientTLS = c.remote, c.from, c.tls
-	f.proto, f.http2 = "HTTP/2", true
+	f.proto, f.http2, f.straight = "HTTP/2", true, true
 	f.scheme, f.host, f.port, f.name = c.target.scheme, c.target.host, c.target.port, c.target.serverName
 	f.method, f.target, f.authority = s.Method, s.Path, s.Authority
 	f.headSize = s.HeadSize
@@ -69,7 +69,7 @@ func (c *clientConn) serveStream(s *h2.Stream) {
 	f := c.streamFlow(s)
 	stop := context.AfterFunc(s.Context(), f.cancel)
 	defer stop()
-	w := &response2{s: s, f: f, header: make(http.Header)}
+	w := &response2{s: s, f: f}
 	f.client = w
 	switch {
 	case s.Bodiless && s.Length == 0:
@@ -107,7 +107,13 @@ type response2 struct {
 	err      error
 }
 
-func (w *response2) Header() http.Header { return w.header }
+// Header is made when it is asked for: an answer that nobody edits has no use for it.
+func (w *response2) Header() http.Header {
+	if w.header == nil {
+		w.header = make(http.Header)
+	}
+	return w.header
+}
 
 // WriteHeader writes the head as the origin gave it, without fields that only HTTP/1 has (RFC 9113, 8.2.2).
 func (w *response2) WriteHeader(status int) {
@@ -118,7 +124,7 @@ func (w *response2) WriteHeader(status int) {
 	origin := w.f.resp != nil && w.f.failure == nil
 	var fields wire.Fields
 	if origin {
-		fields = wire.Merge(w.f.resp.Fields, nil, w.header)
+		fields = w.f.answered(w.header)
 	} else {
 		fields = wire.FromMap(w.header)
 	}

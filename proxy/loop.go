@@ -31,7 +31,7 @@ func (c *clientConn) refuseLoop(head *wire.RequestHead, via string, start time.T
 	f.failure = &capture.Error{Stage: capture.StageRoute,
 		Message: fmt.Sprintf("a loop: this request went from eaves to a parent proxy and has come back to eaves (Via: %s)", shortened(via)),
 		Hint:    "a proxy on the route has eaves as its own parent: take one of them off the route (eaves route list), or have that proxy go direct"}
-	w := &response1{c: c, f: f, header: make(http.Header), closing: true}
+	w := &response1{c: c, f: f, closing: true}
 	f.client = w
 	write(w, f.own(http.StatusLoopDetected, f.failure))
 	w.finish()

@@ -12,8 +12,9 @@ import (
 	"eaves/capture"
 )
 
-// router is goproxy as the pipeline: it decides between CONNECT, proxied requests and requests to the proxy itself, and
-// runs the hooks. What it does on the wire itself (its interception loop, its tunnels, its transport) is gone round.
+// router is goproxy: of what comes to the proxy's own port it decides between CONNECT, requests to origins and requests
+// to the proxy itself, and runs the hooks. What it does on the wire itself (its interception loop, its tunnels, its
+// transport) is gone round.
 func (p *Proxy) router() *goproxy.ProxyHttpServer {
 	gp := goproxy.NewProxyHttpServer()
 	gp.Logger = p.logger()

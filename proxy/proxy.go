@@ -5,8 +5,10 @@
 //
 // A listener takes absolute-form HTTP, CONNECT and SOCKS5. What comes out of a tunnel is looked at: TLS is ended with a
 // leaf for the name the client asked for, HTTP/1 and HTTP/2 are served, anything else is passed through untouched.
-// Every request, live or replayed, takes the same way: a flow goes through goproxy's hooks to one round tripper, which
-// records it. There, and nowhere else, is where exchanges begin and end.
+// Every request, live or replayed, takes the same way: a flow is sent from one place, which records it. There, and nowhere
+// else, is where exchanges begin and end. What comes to the proxy's own port is routed by goproxy (CONNECT, requests to
+// origins, requests to the proxy itself) and goes through its hooks; what comes out of a tunnel has its destination, and
+// goes straight.
 //
 // # Guarantees
 //

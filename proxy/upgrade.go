@@ -16,13 +16,13 @@ import (
 // replayedConversation is how long the server of a replayed upgrade may go on.
 const replayedConversation = 5 * time.Second
 
-// switchProtocols passes on a 101 and then the bytes of both sides, until both have ended. What it returns tells goproxy
-// that there is nothing left to write.
-func (f *flow) switchProtocols(r *http.Request, resp *upstream.Response) *http.Response {
+// switchProtocols passes on a 101 and then the bytes of both sides, until both have ended. What it returns says that there
+// is nothing left to write.
+func (f *flow) switchProtocols(resp *upstream.Response) *http.Response {
 	f.upgraded = true
 	done := &http.Response{
 		Status: "101 Switching Protocols", StatusCode: http.StatusSwitchingProtocols, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: make(http.Header), Body: http.NoBody, Request: r,
+		Header: make(http.Header), Body: http.NoBody,
 	}
 	fields := resp.Fields
 	cc, err := f.client.upgrade(resp.Status, resp.Reason, fields)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"eaves/capture"
 )
@@ -504,11 +505,11 @@ func (w *writer) details(st *statement, x *capture.Exchange, files, bodies [2]dr
 	var reqHeaders, respHeaders driver.Value
 	if x.Request.Header != nil {
 		w.headers[0] = appendHeader(w.headers[0][:0], x.Request.Header)
-		reqHeaders = string(w.headers[0])
+		reqHeaders = inPlace(w.headers[0])
 	}
 	if x.Response != nil && x.Response.Header != nil {
 		w.headers[1] = appendHeader(w.headers[1][:0], x.Response.Header)
-		respHeaders = string(w.headers[1])
+		respHeaders = inPlace(w.headers[1])
 	}
 	var rest driver.Value
 	var err error
@@ -516,7 +517,7 @@ func (w *writer) details(st *statement, x *capture.Exchange, files, bodies [2]dr
 		return err
 	}
 	if len(w.headers[2]) > 0 {
-		rest = string(w.headers[2])
+		rest = inPlace(w.headers[2])
 	}
 	receipt, err := w.receipts.id(x)
 	if err != nil {
@@ -524,6 +525,10 @@ func (w *writer) details(st *statement, x *capture.Exchange, files, bodies [2]dr
 	}
 	return st.with(x.ID, reqHeaders, respHeaders, rest, receipt, files[0], files[1], bodies[0], bodies[1])
 }
+
+// inPlace is the text that b holds, without a copy: for a statement that is run before b changes. The driver copies what
+// it is given.
+func inPlace(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // message writes one message.
 func (w *writer) message(e *entry) error {

@@ -73,12 +73,12 @@ func (b *Body) Count() int64 { return b.count.Load() }
 
 // Buffered returns how much of the body can be read without waiting, at least. It may be called by who reads.
 func (b *Body) Buffered() int {
+	if b.err != nil || b.kind == Chunked && b.state != chunkData {
+		return 0 // behind its end the reader is somebody else's
+	}
 	n := b.r.Buffered()
-	switch {
-	case b.err != nil, b.kind == Chunked && b.state != chunkData:
-		return 0
-	case b.kind != UntilClose && int64(n) > b.left:
-		return int(b.left)
+	if b.kind != UntilClose {
+		n = int(min(int64(n), b.left))
 	}
 	return n
 }
