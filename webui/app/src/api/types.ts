@@ -156,6 +156,8 @@ export interface Message {
   time: string
   size: number
   truncated?: boolean
+  /** eaves put it in: neither client nor origin said it. */
+  injected?: boolean
   text?: string
   data?: string
 }
@@ -181,6 +183,8 @@ export interface Overrides {
   via?: string
   /** Whether the origin's certificate must be good; left out, the TLS policies decide. */
   verify?: boolean
+  /** How the messages of a replayed WebSocket follow one another; left out, as the origin answers. */
+  pauses?: 'none' | 'recorded'
 }
 
 export interface Page {

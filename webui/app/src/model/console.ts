@@ -8,6 +8,7 @@ import type { Exchange, Overrides, Summary } from '../api/types.ts'
 import { curl, longestInline } from '../lib/curl.ts'
 import { fix } from '../lib/fix.ts'
 import { hostname } from '../lib/url.ts'
+import { Batch, once, planProblem, Watch, type Plan } from './batch.ts'
 import { Feed } from './feed.ts'
 import { Look } from './look.ts'
 import { Sorted } from './sorted.ts'
@@ -24,6 +25,12 @@ export interface Toast {
 /** A form that sends a request: a copy of an exchange's, or an empty one. */
 export interface Draft {
   of: Exchange | undefined
+}
+
+/** Two exchanges that are looked at side by side. */
+export interface Pair {
+  a: number
+  b: number
 }
 
 /** A form of the settings that is open: a new entry, with what is known of it already, or one that is changed. */
@@ -75,6 +82,12 @@ export class Console {
   readonly draft = signal<Draft | undefined>(undefined)
   /** The exchange that is to be sent again in another way. */
   readonly resending = signal<Summary | undefined>(undefined)
+  readonly comparing = signal<Pair | undefined>(undefined)
+  /** The exchange that is to be sent again as several, on several ways. */
+  readonly matrix = signal<Summary | undefined>(undefined)
+  /** Requests that are being sent several times. */
+  readonly batches = signal<readonly Batch[]>([])
+  readonly watch = new Watch(async (ids) => (await api.list({ filter: `id in (${ids.join(',')}) -is:open`, limit: ids.length })).exchanges)
   readonly help = signal(false)
   /** Whether the palette of actions is open. */
   readonly palette = signal(false)
@@ -310,18 +323,23 @@ export class Console {
   }
 
   /** sendAgain sends an exchange's request with what is to be different. It throws what the server says against it. */
-  async sendAgain(x: Summary, overrides: Overrides): Promise<void> {
+  async sendAgain(x: Summary, overrides: Overrides, plan = once): Promise<void> {
+    if (plan.times > 1) {
+      await this.sendMany(`#${x.id} again`, plan, x.id, () => api.replay(x.id, overrides))
+      this.resending.value = undefined
+      return
+    }
     const show = this.shower()
     const created = await api.replay(x.id, overrides)
     this.resending.value = undefined
     show(created, 'Sent again', x.id)
   }
 
-  async replay(id = this.selected.value): Promise<void> {
+  async replay(id = this.selected.value, overrides: Overrides = {}): Promise<void> {
     if (id === undefined) return
     await this.attempt('Sending again failed', async () => {
       const show = this.shower()
-      show(await api.replay(id, {}), 'Sent again', id)
+      show(await api.replay(id, overrides), 'Sent again', id)
     })
   }
 
@@ -342,6 +360,44 @@ export class Console {
     }
   }
 
+  /** sendMany sends a request several times. It throws what the server says against the first. */
+  async sendMany(title: string, plan: Plan, of: number | undefined, send: () => Promise<number>): Promise<void> {
+    const wrong = planProblem(plan)
+    if (wrong) throw new Error(wrong)
+    const batch = new Batch(title, plan, { send, wait: (id, signal) => this.watch.wait(id, signal) }, of)
+    this.batches.value = [...this.batches.value, batch]
+    try {
+      const ran = batch.run()
+      // Whoever asks is told as soon as one is on its way: the others go on behind.
+      await Promise.race([ran, new Promise<void>((begun) => {
+        const stop = batch.progress.subscribe((p) => { if (p.sent > 0) { begun(); queueMicrotask(() => stop()) } })
+      })])
+      void ran.catch(() => {})
+    } catch (e) {
+      this.dropBatch(batch)
+      throw e
+    }
+  }
+
+  dropBatch(batch: Batch): void {
+    batch.cancel()
+    this.batches.value = this.batches.value.filter((b) => b !== batch)
+  }
+
+  /** diffWithMarked compares the selection with the exchange that was marked last. */
+  async diffWithMarked(): Promise<void> {
+    const id = this.selected.value
+    if (id === undefined) return
+    await this.attempt('Comparing failed', async () => {
+      const marked = (await api.list({ filter: 'is:marked', limit: 2 })).exchanges.find((x) => x.id !== id)
+      if (!marked) {
+        this.say('Mark another exchange first (m), to compare this one with it.')
+        return
+      }
+      this.comparing.value = { a: marked.id, b: id }
+    })
+  }
+
   edit(): void {
     const x = this.detail.value
     if (x && x.id === this.selected.value) this.draft.value = { of: x }
@@ -350,9 +406,16 @@ export class Console {
   compose(): void { this.draft.value = { of: undefined } }
 
   /** submit sends a draft. It throws what the server says against it. */
-  async submit(draft: Draft, overrides: Overrides): Promise<void> {
+  async submit(draft: Draft, overrides: Overrides, plan = once): Promise<void> {
+    const of = draft.of?.id
+    const send = () => (of !== undefined ? api.replay(of, overrides) : api.compose(overrides))
+    if (plan.times > 1) {
+      await this.sendMany(of !== undefined ? `#${of}, edited` : 'New request', plan, of, send)
+      this.draft.value = undefined
+      return
+    }
     const show = this.shower()
-    const id = draft.of ? await api.replay(draft.of.id, overrides) : await api.compose(overrides)
+    const id = await send()
     this.draft.value = undefined
     show(id, 'Sent', draft.of?.id)
   }

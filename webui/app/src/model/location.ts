@@ -1,9 +1,9 @@
 // The address bar carries what is shown, so that a link opens the same view again: #/?filter=…&id=42&tab=response
 
-export type Tab = 'overview' | 'request' | 'response' | 'messages' | 'tls' | 'route' | 'timing' | 'raw'
-export const tabs: readonly Tab[] = ['overview', 'request', 'response', 'messages', 'tls', 'route', 'timing', 'raw']
+export type Tab = 'overview' | 'request' | 'response' | 'messages' | 'tls' | 'route' | 'timing' | 'replays' | 'raw'
+export const tabs: readonly Tab[] = ['overview', 'request', 'response', 'messages', 'tls', 'route', 'timing', 'replays', 'raw']
 export const tabNames: Record<Tab, string> = {
-  overview: 'Overview', request: 'Request', response: 'Response', messages: 'Messages', tls: 'TLS', route: 'Route', timing: 'Timing', raw: 'Raw',
+  overview: 'Overview', request: 'Request', response: 'Response', messages: 'Messages', tls: 'TLS', route: 'Route', timing: 'Timing', replays: 'Replays', raw: 'Raw',
 }
 
 /** Names that tabs had in older addresses. */

@@ -1,12 +1,13 @@
 import { useSignalEffect } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ColumnsDialog } from './ColumnsDialog.tsx'
-import { Compose } from './Compose.tsx'
+import { Batches } from './Batches.tsx'
 import { useConsole } from './context.ts'
 import { Detail } from './Detail.tsx'
 import { Confirm, Help } from './dialogs.tsx'
 import { Empty } from './Empty.tsx'
 import { FilterWords } from './FilterBox.tsx'
+import { lazily } from './lazy.tsx'
 import { List } from './List.tsx'
 import { ListBar } from './ListBar.tsx'
 import { Palette } from './Palette.tsx'
@@ -18,6 +19,10 @@ import { Splitter } from './Splitter.tsx'
 import { Banner, StatusLine, Toasts } from './status.tsx'
 import { TopBar } from './TopBar.tsx'
 import { Trial } from './Trial.tsx'
+
+const Compose = lazily(() => import('./Compose.tsx').then((m) => m.Compose))
+const Compare = lazily(() => import('./Compare.tsx').then((m) => m.Compare))
+const Matrix = lazily(() => import('./Matrix.tsx').then((m) => m.Matrix))
 
 export function App() {
   const app = useConsole()
@@ -37,6 +42,9 @@ export function App() {
       <Toasts />
       {app.draft.value && <Compose draft={app.draft.value} />}
       {app.resending.value && <Resend key={app.resending.value.id} x={app.resending.value} />}
+      {app.matrix.value && <Matrix key={app.matrix.value.id} x={app.matrix.value} />}
+      {app.comparing.value && <Compare pair={app.comparing.value} />}
+      <Batches />
       <SettingsForm />
       {app.trying.value && <Trial what={app.trying.value} />}
       {app.help.value && <Help />}

@@ -13,6 +13,7 @@ import { Messages } from './Messages.tsx'
 import { Overview } from './Overview.tsx'
 import { Raw } from './Raw.tsx'
 import { Request, Response } from './Side.tsx'
+import { lazily } from './lazy.tsx'
 import { Text } from './Text.tsx'
 import { Timing } from './Timing.tsx'
 import { Tls } from './Tls.tsx'
@@ -20,6 +21,8 @@ import { RouteTab } from './Way.tsx'
 
 /** Tabs that fill the panel and scroll by themselves. */
 const filling: readonly Tab[] = ['request', 'response', 'messages', 'raw']
+
+const Replays = lazily(() => import('./Replays.tsx').then((m) => m.Replays))
 
 export function Detail() {
   const app = useConsole()
@@ -94,6 +97,7 @@ function Loaded({ x }: { x: Exchange }) {
 
 function available(x: Exchange): Tab[] {
   return tabs.filter((t) => t !== 'messages' || x.messages > 0 || x.kind === 'websocket' || /event-stream/.test(x.response?.content.mimeType ?? ''))
+    .filter((t) => t !== 'replays' || x.kind !== 'tunnel')
 }
 
 function Tabs({ x }: { x: Exchange }) {
@@ -128,6 +132,7 @@ function Tabs({ x }: { x: Exchange }) {
         {tab === 'tls' && <Tls x={x} />}
         {tab === 'route' && <RouteTab x={x} />}
         {tab === 'timing' && <Timing x={x} />}
+        {tab === 'replays' && <Replays x={x} />}
         {tab === 'raw' && <Raw key={x.id} x={x} />}
       </div>
     </>

@@ -7,10 +7,12 @@ import type { Overrides, Summary } from '../api/types.ts'
 import { commonName } from '../lib/certificate.ts'
 import { proxyProblem } from '../lib/via.ts'
 import { visible } from '../lib/visible.ts'
+import { once, planProblem } from '../model/batch.ts'
 import { message } from '../model/console.ts'
 import { useConsole } from './context.ts'
 import { Dialog } from './dialogs.tsx'
 import { Replay } from './icons.tsx'
+import { PlanFields } from './PlanFields.tsx'
 import { Field } from './settings/parts.tsx'
 
 /** What is chosen; empty: the rules decide. */
@@ -90,19 +92,21 @@ export function SendAs({ as, onChange, wrong = {}, legend = 'Send it' }: { as: A
   )
 }
 
-/** Resend sends a captured request again as it is, but as somebody else, or another way. */
+/** Resend sends a captured request again as it is, but as somebody else, another way, or many times. */
 export function Resend({ x }: { x: Summary }) {
   const app = useConsole()
   const [as, setAs] = useState(byRules)
+  const [plan, setPlan] = useState(once)
+  const [pauses, setPauses] = useState<'none' | 'recorded'>('none')
   const [problem, setProblem] = useState('')
   const [sending, setSending] = useState(false)
   const submit = async () => {
-    const wrong = sendAsProblem(as)
+    const wrong = sendAsProblem(as) || planProblem(plan)
     if (wrong) return setProblem(wrong)
     setSending(true)
     setProblem('')
     try {
-      await app.sendAgain(x, sendAsOverrides(as))
+      await app.sendAgain(x, { ...sendAsOverrides(as), ...(x.kind === 'websocket' && pauses === 'recorded' ? { pauses } : {}) }, plan)
     } catch (e) {
       setProblem(message(e))
     } finally {
@@ -114,9 +118,13 @@ export function Resend({ x }: { x: Summary }) {
       <form onSubmit={(e) => { e.preventDefault(); void submit() }} noValidate>
         <p class="wrap"><strong>{visible(x.request.method)}</strong> <code>{visible(x.request.url.slice(0, 300))}</code></p>
         <SendAs as={as} onChange={(a) => { setAs(a); setProblem('') }} />
+        <PlanFields plan={plan} onChange={(p) => { setPlan(p); setProblem('') }} />
+        {x.kind === 'websocket' && (
+          <label class="check"><input type="checkbox" checked={pauses === 'recorded'} onChange={(e) => setPauses(e.currentTarget.checked ? 'recorded' : 'none')} /> with the pauses that were between its messages</label>
+        )}
         {problem !== '' && <p class="note warn" role="alert">{visible(problem)}</p>}
         <footer>
-          <span class="dim grow">The request stays as it was; the result is a new exchange.</span>
+          <span class="dim grow">The request stays as it was; each result is a new exchange.</span>
           <button type="button" class="button" onClick={() => (app.resending.value = undefined)}>Cancel</button>
           <button type="submit" class="button primary" disabled={sending} autofocus><Replay /> {sending ? 'Sending …' : 'Replay'}</button>
         </footer>

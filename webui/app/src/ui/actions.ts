@@ -6,6 +6,7 @@ import type { Console } from '../model/console.ts'
 import { sections, tabNames, tabs, type Section } from '../model/location.ts'
 import { focusFilter, grid } from './focus.ts'
 import { look } from './lookactions.ts'
+import { replayActions } from './replayactions.ts'
 
 const chosen = (app: Console) => app.selected.value !== undefined
 const needsOne = 'choose an exchange first'
@@ -124,4 +125,4 @@ const general: Action[] = [
   { id: 'record', label: 'Recording on or off', group: 'Console', run: (app) => void app.toggleRecording() },
 ]
 
-export const actions: readonly Action[] = [...exchange, ...list, ...look, ...filter, ...places, ...settings, ...general]
+export const actions: readonly Action[] = [...exchange, ...replayActions, ...list, ...look, ...filter, ...places, ...settings, ...general]
