@@ -1,6 +1,6 @@
 // The console's HTTP API as functions. Every failure is a Problem: what the server said, in words.
 
-import type { Exchange, Message, Overrides, Page, Rule, Side } from './types.ts'
+import type { Exchange, Overrides, Page, Rule, Side } from './types.ts'
 
 /** Problem is an RFC 9457 answer, or the failure to get any (status 0). */
 export class Problem extends Error {
@@ -85,11 +85,6 @@ export function list(q: ListQuery, signal?: AbortSignal): Promise<Page> {
 
 export function exchange(id: number, signal?: AbortSignal): Promise<Exchange> {
   return json(`/exchanges/${id}`, { signal: signal ?? null })
-}
-
-export async function messages(id: number, after: number, limit: number, signal?: AbortSignal): Promise<Message[]> {
-  const page = await json<{ messages: Message[] | null }>(`/exchanges/${id}/messages${search({ after, limit })}`, { signal: signal ?? null })
-  return page.messages ?? []
 }
 
 export function bodyPath(id: number, side: Side, decoded: boolean): string {

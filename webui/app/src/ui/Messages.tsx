@@ -1,20 +1,24 @@
-// Messages of a WebSocket or an event stream: numbered without holes, so that any stretch of them can be asked for. Only
-// the pages near what is on the screen are kept.
+// Messages of a WebSocket, an event stream or a gRPC call: numbered without holes, so that any stretch of them can be asked
+// for. Only the pages near what is on the screen are kept, however many there are.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import * as api from '../api/client.ts'
+import * as api from '../api/sending.ts'
 import type { Exchange, Message } from '../api/types.ts'
-import { unbase64 } from '../lib/curl.ts'
-import { nature } from '../lib/content.ts'
-import { clock, count, size } from '../lib/format.ts'
-import { visible } from '../lib/visible.ts'
-import { Scan } from './Body.tsx'
+import { clock, count, plural, size } from '../lib/format.ts'
+import { preview, said, unread, type Saying } from '../lib/message.ts'
+import { message } from '../model/console.ts'
 import { useConsole } from './context.ts'
-import { Hex, inMemory } from './Hex.tsx'
+import { Search } from './icons.tsx'
+import { OneMessage } from './OneMessage.tsx'
+import { SayForm } from './SayForm.tsx'
 import { VirtualRows } from './VirtualRows.tsx'
 
 const page = 100
 const keep = 40
+/** As many results of a search are held; more are found by searching for more. */
+const mostFound = 5000
+
+const everything: api.MessageSearch = { contains: '', direction: '' }
 
 export function Messages({ x }: { x: Exchange }) {
   const app = useConsole()
@@ -23,7 +27,11 @@ export function Messages({ x }: { x: Exchange }) {
   const [total, setTotal] = useState(x.messages)
   const [, arrived] = useState(0)
   const [chosen, setChosen] = useState<Message | undefined>(undefined)
+  const [search, setSearch] = useState(everything)
+  const [saying, setSaying] = useState<Saying | undefined>(undefined)
   const newest = useRef(x.messages)
+  const searching = search.contains !== '' || search.direction !== ''
+  const found = useFound(x.id, search, total)
 
   useEffect(() => {
     if (x.messages > newest.current) {
@@ -56,6 +64,8 @@ export function Messages({ x }: { x: Exchange }) {
   }, [x.id, x.state])
 
   function put(m: Message): void {
+    // What is too long for the stream is read when it is looked at.
+    if (unread(m)) return
     const n = Math.floor((m.n - 1) / page)
     const have = cache.get(n)
     // A page that was never read is read whole when it is looked at.
@@ -72,73 +82,159 @@ export function Messages({ x }: { x: Exchange }) {
     }
   }
 
+  /** read fills a page of the cache. Where messages are large, that takes several answers. */
+  async function read(n: number): Promise<void> {
+    const have = cache.get(n) ?? []
+    for (let after = n * page; after < Math.min((n + 1) * page, newest.current);) {
+      const got = await api.findMessages(x.id, after, (n + 1) * page - after, everything)
+      for (const m of got.messages) have[(m.n - 1) % page] = m
+      if (got.through <= after) break
+      after = got.through
+      if (after > newest.current) newest.current = after
+    }
+    cache.set(n, have)
+    trim(n)
+    setTotal(newest.current)
+  }
+
   function need(n: number): void {
     if (pending.current.has(n)) return
     pending.current.add(n)
-    api.messages(x.id, n * page, page).then((got) => {
-      const have = cache.get(n) ?? []
-      for (const m of got) {
-        if (Math.floor((m.n - 1) / page) === n) have[(m.n - 1) % page] = m
-        if (m.n > newest.current) newest.current = m.n
-      }
-      cache.set(n, have)
-      trim(n)
-      setTotal(newest.current)
-      arrived((v) => v + 1)
-    }, () => {}).finally(() => pending.current.delete(n))
+    read(n).then(() => arrived((v) => v + 1), () => {}).finally(() => setTimeout(() => pending.current.delete(n), 250))
   }
 
-  if (total === 0) return <p class="empty">{x.state === 'open' ? 'No message yet; they appear here as they come.' : 'No message was exchanged.'}</p>
+  const at = (i: number): Message | undefined => {
+    if (searching) return found.messages[i]
+    const n = Math.floor(i / page)
+    const m = cache.get(n)?.[i % page]
+    if (!m) need(n)
+    return m
+  }
+  const open = x.state === 'open'
+  const speaks = x.kind === 'websocket'
   return (
     <div class="messages">
-      <VirtualRows rows={total} rowHeight={26} label="Messages" class="message-list" follow={x.state === 'open' && !chosen}>
-        {(first, last) => Array.from({ length: last - first }, (_, i) => {
-          const at = first + i
-          const n = Math.floor(at / page)
-          const m = cache.get(n)?.[at % page]
-          if (!m) {
-            need(n)
-            return <div key={at} class="message" />
-          }
-          return (
-            <button key={at} type="button" class={`message ${m.direction}`} aria-pressed={chosen?.n === m.n} onClick={() => setChosen(chosen?.n === m.n ? undefined : m)}>
-              <span class="direction">{m.direction === 'sent' ? '↑' : '↓'}<span class="offscreen">{m.direction}</span></span>
-              <span class="when">{clock(m.time)}</span>
-              <span class="kind">{m.kind}</span>
-              <span class="preview">{preview(m)}</span>
-              <span class="length">{size(m.size)}</span>
-            </button>
-          )
-        })}
-      </VirtualRows>
-      {chosen && <One m={chosen} onClose={() => setChosen(undefined)} />}
+      <div class="message-tools" role="search" aria-label="Search the messages">
+        <label class="message-search"><Search /><span class="offscreen">Search the messages</span>
+          <input type="search" placeholder="Search the messages" value={search.contains} spellcheck={false} autocapitalize="off" autocomplete="off"
+            onInput={(e) => setSearch({ ...search, contains: e.currentTarget.value })}
+            onKeyDown={(e) => { if (e.key === 'Escape' && search.contains !== '') { e.stopPropagation(); setSearch({ ...search, contains: '' }) } }} />
+        </label>
+        <label class="offscreen" for="message-direction">Direction</label>
+        <select id="message-direction" value={search.direction} onChange={(e) => setSearch({ ...search, direction: e.currentTarget.value as api.MessageSearch['direction'] })}>
+          <option value="">both ways</option><option value="sent">↑ sent</option><option value="received">↓ received</option>
+        </select>
+        <span class="dim" role="status">{searching ? foundText(found, total) : plural(total, 'message')}</span>
+        <span class="grow" />
+        {speaks && !open && <Again x={x} />}
+      </div>
+      {found.problem !== '' && searching && <p class="note warn" role="alert">{found.problem}</p>}
+      {total === 0 ? <p class="empty">{open ? 'No message yet; they appear here as they come.' : 'No message was exchanged.'}</p> : (
+        <VirtualRows key={searching ? 'found' : 'all'} rows={searching ? found.messages.length : total} rowHeight={26} label="Messages" class="message-list" follow={open && !chosen}>
+          {(first, last) => Array.from({ length: last - first }, (_, i) => {
+            const m = at(first + i)
+            if (!m) return <div key={first + i} class="message" />
+            return <Row key={first + i} m={m} pressed={chosen?.n === m.n} onClick={() => setChosen(chosen?.n === m.n ? undefined : m)} />
+          })}
+        </VirtualRows>
+      )}
+      {chosen && <OneMessage key={chosen.n} m={chosen} onClose={() => setChosen(undefined)} onAgain={speaks && open ? () => setSaying(said(chosen)) : undefined} />}
+      {speaks && open && <SayForm id={x.id} given={saying} />}
     </div>
   )
 }
 
-function preview(m: Message): string {
-  if (m.text !== undefined) return visible(m.text.slice(0, 300))
-  if (!m.data) return ''
-  const b = unbase64(m.data.slice(0, 64))
-  return Array.from(b, (c) => c.toString(16).padStart(2, '0')).join(' ')
+function Row({ m, pressed, onClick }: { m: Message; pressed: boolean; onClick: () => void }) {
+  return (
+    <button type="button" class={`message ${m.direction}`} aria-pressed={pressed} onClick={onClick} onKeyDown={walk}>
+      <span class="direction">{m.direction === 'sent' ? '↑' : '↓'}<span class="offscreen">{m.direction}</span></span>
+      <span class="when">{clock(m.time)}</span>
+      <span class="kind">{m.kind}</span>
+      <span class="preview">{m.injected && <span class="tag" title="eaves put this message in">put in</span>}{preview(m)}</span>
+      <span class="length">{size(m.size)}</span>
+    </button>
+  )
 }
 
-/** One shows a message's payload. */
-function One({ m, onClose }: { m: Message; onClose: () => void }) {
+/** walk moves the focus to the row above or below. */
+function walk(e: KeyboardEvent): void {
+  const row = e.currentTarget as HTMLElement
+  const next = e.key === 'ArrowDown' ? row.nextElementSibling : e.key === 'ArrowUp' ? row.previousElementSibling : null
+  if (!(next instanceof HTMLButtonElement)) return
+  e.preventDefault()
+  next.focus()
+}
+
+/** Again replays a conversation that has ended. */
+function Again({ x }: { x: Exchange }) {
   const app = useConsole()
-  const bytes = useMemo(() => (m.text !== undefined ? new TextEncoder().encode(m.text) : m.data ? unbase64(m.data) : new Uint8Array()) as Uint8Array<ArrayBuffer>, [m])
-  const looks = nature('', bytes.subarray(0, 8192)).looks
-  const look = looks[0]!
   return (
-    <section class="one" aria-label={`Message ${m.n} in full`}>
-      <h3>
-        Message {count(m.n)} <span class="dim">{m.direction} · {m.kind} · {size(m.size)}{m.truncated ? ', not all of it kept' : ''}</span><span class="grow" />
-        {m.text !== undefined && <button type="button" class="link" onClick={() => void app.copyText(m.text!, 'Message')}>Copy</button>}
-        <button type="button" class="link" onClick={onClose}>Close</button>
-      </h3>
-      {bytes.length === 0 ? <p class="dim">empty</p>
-        : look === 'json' || look === 'xml' ? <Scan bytes={bytes} kind={look} colour={look === 'xml' ? 'markup' : 'json'} label={`Message ${m.n}`} />
-          : look === 'hex' ? <Hex source={inMemory(bytes)} label={`Message ${m.n}`} /> : <Scan bytes={bytes} kind="text" colour="none" label={`Message ${m.n}`} />}
-    </section>
+    <>
+      <button type="button" class="button" title="Open it anew and say what the client said, each message once the origin has answered as much (r)" onClick={() => void app.replay(x.id)}>Replay conversation</button>
+      <button type="button" class="link" title="Say it with the pauses that were between the messages" onClick={() => void app.replay(x.id, { pauses: 'recorded' })}>with its pauses</button>
+    </>
   )
+}
+
+interface Found {
+  messages: Message[]
+  through: number
+  done: boolean
+  problem: string
+}
+
+function foundText(f: Found, total: number): string {
+  const n = f.messages.length
+  if (n >= mostFound) return `the first ${count(n)} that match`
+  if (!f.done) return `${count(n)} found, looking … ${total > 0 ? Math.round((f.through / total) * 100) : 0} %`
+  return `${count(n)} of ${count(total)}`
+}
+
+/** useFound searches the messages on the server, goes on as more come, and begins anew when the search changes. */
+function useFound(id: number, search: api.MessageSearch, total: number): Found {
+  const nothing: Found = { messages: [], through: 0, done: false, problem: '' }
+  const [found, setFound] = useState(nothing)
+  const have = useRef(nothing)
+  const { contains, direction } = search
+  const going = useRef<AbortController | undefined>(undefined)
+  const wanted = useRef(total)
+  wanted.current = total
+
+  async function go(abort: AbortController): Promise<void> {
+    try {
+      while (have.current.through < wanted.current && have.current.messages.length < mostFound) {
+        const got = await api.findMessages(id, have.current.through, 500, { contains, direction }, abort.signal)
+        if (abort.signal.aborted) return
+        const stuck = got.through <= have.current.through
+        have.current = { messages: [...have.current.messages, ...got.messages].slice(0, mostFound), through: got.through, done: false, problem: '' }
+        setFound(have.current)
+        if (stuck) break
+      }
+      have.current = { ...have.current, done: true }
+    } catch (e) {
+      if (abort.signal.aborted) return
+      have.current = { ...have.current, done: true, problem: message(e) }
+    }
+    setFound(have.current)
+    if (going.current === abort) going.current = undefined
+  }
+
+  useEffect(() => {
+    have.current = nothing
+    setFound(nothing)
+    if (contains === '' && direction === '') return
+    const abort = new AbortController()
+    const timer = setTimeout(() => { void go((going.current = abort)) }, 150)
+    return () => {
+      clearTimeout(timer)
+      abort.abort()
+      going.current = undefined
+    }
+  }, [id, contains, direction])
+
+  useEffect(() => {
+    if (contains === '' && direction === '' || going.current || !have.current.done) return
+    void go((going.current = new AbortController()))
+  }, [total])
+  return found
 }
