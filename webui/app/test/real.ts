@@ -148,6 +148,7 @@ export async function origin(listener: RequestListener): Promise<Origin> {
     const socket = s as Socket
     const accept = createHash('sha1').update(q.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64')
     socket.on('error', () => {})
+    socket.on('end', () => socket.end())
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
     socket.on('data', (b) => {
       // Short text messages, one a packet, are all that tests send.

@@ -372,7 +372,8 @@ describe('the console', () => {
     const dialog = page.getByRole('dialog')
     await dialog.getByLabel('Method').fill('PUT')
     await dialog.getByLabel('URL').fill(url('/edited?y=2'))
-    const headers = dialog.getByLabel('Headers')
+    await dialog.getByRole('button', { name: 'As text' }).click()
+    const headers = dialog.getByLabel('Headers, one a line')
     await headers.fill((await headers.inputValue()).replace(/X-Tag: .*/, 'X-Tag: new\nX-More: too'))
     await dialog.getByLabel('Body').fill('another payload')
     const before = seen.length
