@@ -13,6 +13,7 @@ import './style/way.css'
 import './style/sending.css'
 import './style/palette.css'
 import './style/filter.css'
+import './style/start.css'
 import './style/bodies.css'
 
 const app = new Console()

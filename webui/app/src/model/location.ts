@@ -14,7 +14,7 @@ export type Section = 'certificates' | 'trust' | 'tls' | 'routes' | 'inventory'
 export const sections: readonly Section[] = ['certificates', 'trust', 'tls', 'routes', 'inventory']
 
 export interface View {
-  page: 'traffic' | 'rules' | 'settings'
+  page: 'traffic' | 'rules' | 'settings' | 'start'
   /** The part of the settings, also while they are not shown. */
   section: Section
   filter: string
@@ -30,7 +30,7 @@ export function parse(hash: string): View {
   const tab = Object.hasOwn(formerly, named) ? formerly[named]! : named as Tab
   const [, page = '', section = ''] = path.split('/')
   return {
-    page: page === 'rules' || page === 'settings' ? page : 'traffic',
+    page: page === 'rules' || page === 'settings' || page === 'start' ? page : 'traffic',
     section: sections.includes(section as Section) ? (section as Section) : 'certificates',
     filter: q.get('filter') ?? '',
     id: Number.isSafeInteger(id) && id > 0 ? id : undefined,
@@ -51,6 +51,6 @@ export function format(view: View): string {
     if (view.tab !== 'overview') q.set('tab', view.tab)
   }
   const search = q.toString()
-  const path = view.page === 'settings' ? `settings/${view.section}` : view.page === 'rules' ? 'rules' : ''
+  const path = view.page === 'settings' ? `settings/${view.section}` : view.page === 'traffic' ? '' : view.page
   return `#/${path}${search ? '?' + search : ''}`
 }

@@ -16,6 +16,7 @@ import { Resend } from './SendAs.tsx'
 import { SettingsForm, SettingsPage } from './settings/Settings.tsx'
 import { SortedList } from './SortedList.tsx'
 import { Splitter } from './Splitter.tsx'
+import { StartPage } from './Start.tsx'
 import { Banner, StatusLine, Toasts } from './status.tsx'
 import { TopBar } from './TopBar.tsx'
 import { Trial } from './Trial.tsx'
@@ -37,7 +38,7 @@ export function App() {
       <TopBar />
       <FilterWords />
       <Banner />
-      {page === 'rules' ? <RulesPage /> : page === 'settings' ? <SettingsPage /> : <Traffic />}
+      {page === 'rules' ? <RulesPage /> : page === 'start' ? <StartPage /> : page === 'settings' ? <SettingsPage /> : <Traffic />}
       <StatusLine />
       <Toasts />
       {app.draft.value && <Compose draft={app.draft.value} />}

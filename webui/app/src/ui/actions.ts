@@ -94,6 +94,7 @@ const sectionNames: Record<Section, string> = { certificates: 'client certificat
 
 const places: Action[] = [
   { id: 'go-traffic', label: 'Traffic', group: 'Go to', run: (app) => { app.page.value = 'traffic' } },
+  { id: 'go-start', label: 'Getting started', group: 'Go to', run: (app) => { app.page.value = 'start' } },
   { id: 'go-rules', label: 'Rules', group: 'Go to', run: (app) => { app.page.value = 'rules' } },
   { id: 'settings', label: 'Settings, and back', group: 'Go to', keys: ['s'], run: (app) => app.toggleSettings() },
   ...sections.map((s): Action => ({ id: `go-${s}`, label: `Settings: ${sectionNames[s]}`, group: 'Go to', run: (app) => app.settings(s) })),

@@ -81,6 +81,7 @@ export function Help() {
     <Dialog title="Keys and filters" onClose={() => (app.help.value = false)} class="help">
       <div class="columns" tabIndex={0} role="group" aria-label="Keys and filters">
         <section>
+          <p><a href="#/start" onClick={() => (app.help.value = false)}>Getting started</a>: how to send traffic through eaves</p>
           <h3>Keys</h3>
           {groups.map((g) => <Keys key={g} group={g} />)}
         </section>

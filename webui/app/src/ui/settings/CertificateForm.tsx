@@ -8,7 +8,7 @@ import { visible } from '../../lib/visible.ts'
 import { message, type Form } from '../../model/console.ts'
 import { useConsole } from '../context.ts'
 import { Dialog } from '../dialogs.tsx'
-import { Command } from '../Empty.tsx'
+import { Command } from '../Command.tsx'
 import { certificateFiles } from './Certificates.tsx'
 import { Drop, failed, Field, fine, FormProblem } from './parts.tsx'
 

@@ -7,7 +7,7 @@ import { policyProblems, policyWords, suites, versions, words } from '../../lib/
 import type { Form } from '../../model/console.ts'
 import { useConsole } from '../context.ts'
 import { Dialog } from '../dialogs.tsx'
-import { Command } from '../Empty.tsx'
+import { Command } from '../Command.tsx'
 import { Caution, Edit, Plus, Trash } from '../icons.tsx'
 import { HostText } from '../Text.tsx'
 import { failed, Field, fine, FormProblem, Intro, Reading, Switch, useRead } from './parts.tsx'

@@ -10,7 +10,7 @@ import { moment } from '../../lib/format.ts'
 import { visible } from '../../lib/visible.ts'
 import { message } from '../../model/console.ts'
 import { useConsole } from '../context.ts'
-import { Command } from '../Empty.tsx'
+import { Command } from '../Command.tsx'
 import { Caution, Clock, Cross, Tick, Upload } from '../icons.tsx'
 import { HostText } from '../Text.tsx'
 
