@@ -34,7 +34,7 @@ export function essence(type: string): string {
 /** nature judges by the media type first and by the first bytes where it says little. */
 export function nature(type: string, head: Uint8Array): Nature {
   const kind = essence(type)
-  const charset = parameter(type, 'charset').toLowerCase()
+  const charset = parameter(type, 'charset').toLowerCase() || ownCharset(kind, head)
   const image = images.has(kind) ? kind : imageOf(head)
   const looks: Look[] = []
   const text = image === 'image/svg+xml' || (image === '' && !isPDF(head) && isText(head, charset, kind.startsWith('text/')))
@@ -96,6 +96,16 @@ function isPDF(b: Uint8Array): boolean {
 /** Whether a byte begins a map or an array of MessagePack. */
 function packed(c: number): boolean {
   return c >= 0x80 && c < 0xa0 || c >= 0xdc && c < 0xe0
+}
+
+/** ownCharset is the character set that a body itself names: by a byte order mark, or as HTML and XML do. */
+function ownCharset(kind: string, b: Uint8Array): string {
+  if (b[0] === 0xff && b[1] === 0xfe) return 'utf-16le'
+  if (b[0] === 0xfe && b[1] === 0xff) return 'utf-16be'
+  if (!/html|xml/.test(kind)) return ''
+  const start = new TextDecoder('latin1').decode(b.subarray(0, 1024))
+  const m = /^\s*<\?xml[^>]*?encoding\s*=\s*["']([\w-]{1,40})["']/.exec(start) ?? (/html/.test(kind) ? /<meta[^>]{0,200}?charset\s*=\s*["']?([\w-]{1,40})/i.exec(start) : null)
+  return m ? m[1]!.toLowerCase() : ''
 }
 
 function sniff(head: Uint8Array): Look | undefined {

@@ -16,10 +16,10 @@ export function parameter(value: string, name: string): string {
   return m ? (m[1] !== undefined ? m[1].replace(/\\(.)/g, '$1') : m[2]!) : ''
 }
 
-/** multipart finds the parts. A body that does not end as it should gives the parts that are there. */
-export function multipart(body: Uint8Array, boundary: string, most = 500): { parts: Part[]; complete: boolean } {
+/** multipart finds the first parts; more says that there are others. A body that does not end as it should gives the parts that are there. */
+export function multipart(body: Uint8Array, boundary: string, most = 100): { parts: Part[]; complete: boolean; more: boolean } {
   const parts: Part[] = []
-  if (!boundary) return { parts, complete: false }
+  if (!boundary) return { parts, complete: false, more: false }
   const mark = new TextEncoder().encode('--' + boundary)
   let at = next(body, mark, 0)
   let complete = false
@@ -41,7 +41,7 @@ export function multipart(body: Uint8Array, boundary: string, most = 500): { par
     parts.push(part(body, start, Math.max(end, start)))
     at = following
   }
-  return { parts, complete }
+  return { parts, complete, more: !complete && at >= 0 }
 }
 
 /** next is the next delimiter line at or after from. */

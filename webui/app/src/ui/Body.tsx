@@ -60,7 +60,9 @@ function useBody(x: Exchange, side: Side, decoded: boolean, whole: boolean) {
         const text = n.text ? toUTF8(bytes, n.charset) : bytes
         setLoaded({ bytes: text, total: first.total, nature: n, transcoded: text !== bytes, broken: first.broken, invalid: n.text ? invalidAt(text) : -1 })
         const limit = whole || first.total >= 0 ? most : Math.min(most, info.size * plausible)
-        if (!long || x.state === 'open' || limit <= automatic || first.total > most && !whole) return
+        // What plays or is read by ranges is not held here.
+        const streamed = !n.text && ['hex', 'media', 'pdf'].includes(n.looks[0]!)
+        if (!long || x.state === 'open' || limit <= automatic || (first.total > most || streamed) && !whole) return
         setProgress(0)
         const all = await load(api.bodyPath(x.id, side, undo), limit, info.type, abort.signal, setProgress)
         if (!abort.signal.aborted) {

@@ -41,6 +41,13 @@ export function Code({ bytes, lines, kind, colour, label, partial = false, findi
     setFolded(next)
   }
 
+  const canFold = useMemo(() => foldable && lines.close.some((c, i) => c > 0 && lines.depth[i]! > 0), [lines, foldable])
+  /** foldAll leaves the outermost container open. */
+  const foldAll = () => {
+    const all = new Set<number>()
+    for (let i = 0; i < lines.count; i++) if (lines.close[i]! > 0 && lines.depth[i] === 1) all.add(i)
+    setFolded(all)
+  }
   const show = (h: Hit | undefined) => {
     // What is found is shown, also where it was folded away.
     if (h && folded.size > 0 && [...folded].some((l) => l < lineAt(lines, h.at) && lines.close[l]! >= lineAt(lines, h.at))) setFolded(new Set())
@@ -77,12 +84,20 @@ export function Code({ bytes, lines, kind, colour, label, partial = false, findi
         <p class="note warn">At byte {count(lines.broken.at)} this stops being {kind.toUpperCase()}: {lines.broken.message}. What follows is shown as it is.</p>
       )}
       {lines.cut && <p class="note">Only the first {count(lines.count)} lines are laid out; the text view reads on.</p>}
-      <VirtualRows
-        reveal={reveal} rows={shape.rows} rowHeight={18} label={label} class={`code ${foldable ? 'foldable' : ''}`}
-        onColumns={(n) => setColumns(Math.max(24, n))}
-      >
-        {(first, last) => Array.from({ length: last - first }, (_, i) => draw(first + i))}
-      </VirtualRows>
+      <div class="code-box">
+        <VirtualRows
+          reveal={reveal} rows={shape.rows} rowHeight={18} label={label} class={`code ${foldable ? 'foldable' : ''}`}
+          onColumns={(n) => setColumns(Math.max(24, n))}
+        >
+          {(first, last) => Array.from({ length: last - first }, (_, i) => draw(first + i))}
+        </VirtualRows>
+        {canFold && (
+          <p class="folding">
+            <button type="button" class="link" onClick={foldAll}>Fold all</button>
+            <button type="button" class="link" disabled={folded.size === 0} onClick={() => setFolded(new Set())}>Unfold all</button>
+          </p>
+        )}
+      </div>
     </>
   )
 }

@@ -1,15 +1,17 @@
 // What one side said: its head, what is written in it in other words (query, cookies, tokens), and its body.
 
 import type { ComponentChildren } from 'preact'
-import { useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo, useState } from 'preact/hooks'
 import type { Exchange, Field, RequestHead, ResponseHead, Side } from '../api/types.ts'
 import { basic, cookies, setCookies } from '../lib/cookies.ts'
+import { isGraphQL } from '../lib/detect.ts'
 import { tokens } from '../lib/jwt.ts'
 import { parts, query } from '../lib/url.ts'
 import { Body, bodyInfo } from './Body.tsx'
 import { Pairs } from './bodies.tsx'
 import { Fields } from './Headers.tsx'
 import { Chevron } from './icons.tsx'
+import { Text } from './Text.tsx'
 import { Tokens } from './Tokens.tsx'
 
 export function Request({ x }: { x: Exchange }) {
@@ -21,6 +23,7 @@ export function Request({ x }: { x: Exchange }) {
     <Message x={x} side="request">
       <RequestFields head={x.request} title="Request" />
       {parameters.length > 0 && <Table title="Query" rows={parameters} label="Query parameters" />}
+      {parameters.map((p) => p.name === 'query' && isGraphQL(p.value) && <Query key={p.value} text={p.value} />)}
       {sent.length > 0 && <Table title="Cookies" rows={sent} label="Cookies" />}
       {user.length > 0 && <Table title="Basic credentials" rows={user} label="Basic credentials" />}
       <Found fields={fields} more={parameters.map((p) => p.value)} />
@@ -89,6 +92,13 @@ function ResponseFields({ head, title }: { head: ResponseHead; title: string }) 
 
 function Table({ title, rows, label }: { title: string; rows: { name: string; value: string }[]; label: string }) {
   return <section><h3>{title}</h3><Pairs rows={rows} label={label} /></section>
+}
+
+/** Query is a GraphQL query that came in the URL, laid out. */
+function Query({ text }: { text: string }) {
+  const [laid, setLaid] = useState(text)
+  useEffect(() => { void import('../lib/graphql.ts').then((m) => setLaid(m.format(text)), () => {}) }, [text])
+  return <section><h3>GraphQL</h3><pre class="plain open"><Text text={laid} lineBreaks={false} /></pre></section>
 }
 
 /** Found are the tokens that stand in header fields or a query. */

@@ -94,7 +94,7 @@ export function Form({ text }: { text: string }) {
 }
 
 export function Parts({ bytes, type }: { bytes: Uint8Array<ArrayBuffer>; type: string }) {
-  const { parts, complete } = useMemo(() => multipart(bytes, parameter(type, 'boundary')), [bytes, type])
+  const { parts, complete, more } = useMemo(() => multipart(bytes, parameter(type, 'boundary')), [bytes, type])
   if (parts.length === 0) return <p class="empty">The boundary that the Content-Type names is not in this body.</p>
   return (
     <div class="scroll parts" tabIndex={0} role="region" aria-label="Parts">
@@ -105,7 +105,8 @@ export function Parts({ bytes, type }: { bytes: Uint8Array<ArrayBuffer>; type: s
           <PartBody bytes={bytes.subarray(p.start, p.end)} type={p.type} name={visible(p.name || `part ${i + 1}`)} />
         </section>
       ))}
-      {!complete && <p class="note warn">The closing boundary is missing, or there are more parts than are shown: this body is not whole here.</p>}
+      {more ? <p class="note">There are more parts than are shown; the text and hex views have all.</p>
+        : !complete && <p class="note warn">The closing boundary is missing: this body is not whole here.</p>}
     </div>
   )
 }

@@ -83,6 +83,7 @@ before(async () => {
         a.write('0123456789')
         return void setTimeout(() => a.destroy(), 50)
       }
+      case '/binary': return send('application/octet-stream', Buffer.concat([Buffer.alloc(20 * mega, 0xfe), Buffer.from('the needle'), Buffer.alloc(mega, 0xfe)]))
       case '/big': {
         a.writeHead(200, { 'Content-Type': 'application/json' })
         a.write('[')
@@ -123,6 +124,9 @@ const view = (name: string) => page.getByRole('group', { name: 'View' }).getByRo
 
 describe('bodies', () => {
   test('a request shows query, cookies, credentials and tokens in other words', async () => {
+    await eaves.get(url(`/json?query=${encodeURIComponent('{me{id}}')}`))
+    await show('/json?query=', 'Request')
+    await page.locator('pre', { hasText: /^\{\n {2}me \{\n {4}id/ }).waitFor()
     await eaves.get(url('/json?q=a+b%26c&lang=de'), { headers: { Cookie: 'sid=a%20b; theme=dark', Authorization: `Bearer ${jwt}`, 'Proxy-Note': 'x' } })
     await show('/json?q=', 'Request')
     assert.match(await page.getByRole('table', { name: 'Query parameters' }).innerText(), /q\s+a b&c\s+lang\s+de/)
@@ -280,6 +284,26 @@ describe('bodies', () => {
     console.log(`    first lines after ${first} ms, all after ${all} ms, longest pause ${Math.round(longest)} ms`)
     assert.ok(first < 3000, `the first lines took ${first} ms`)
     assert.ok(longest < 600, `the page stood still for ${longest} ms`)
+    assert.deepEqual(errors, [])
+  })
+
+  test('bytes are read and searched by ranges', async () => {
+    await eaves.get(url('/binary'))
+    await show('/binary')
+    const hex = page.getByRole('region', { name: 'Body of the response, bytes' })
+    await hex.getByText('fe fe fe fe').first().waitFor()
+    await page.keyboard.press('F')
+    await page.getByRole('textbox', { name: 'Find' }).fill('THE NEEDLE')
+    await page.keyboard.press('Enter')
+    await page.getByText('At byte 20,971,520').waitFor()
+    await hex.locator('mark').first().waitFor()
+    await page.keyboard.press('Enter')
+    await page.getByText('the only one').waitFor()
+    await page.getByRole('textbox', { name: 'Find' }).fill('nothing like it')
+    await page.keyboard.press('Shift+Enter')
+    await page.getByText('Not found').waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('textbox', { name: 'Find' }).waitFor({ state: 'detached' })
     assert.deepEqual(errors, [])
   })
 
