@@ -114,6 +114,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/exchanges/{id}", "/exchanges/x", "", 404},
 		{"GET", "/exchanges/{id}", "/exchanges/0", "", 404},
 		{"GET", "/exchanges/{id}", "/exchanges/99999999999999999999", "", 404},
+		{"GET", "/exchanges/{id}/page", "/exchanges/1/page", "", 200},
+		{"GET", "/exchanges/{id}/page", "/exchanges/77/page", "", 404},
 		{"PATCH", "/exchanges/{id}", "/exchanges/1", `{"mark":"red","comment":"why?"}`, 200},
 		{"PATCH", "/exchanges/{id}", "/exchanges/1", `{}`, 400},
 		{"PATCH", "/exchanges/{id}", "/exchanges/1", `{"mark":1}`, 400},

@@ -43,6 +43,7 @@ func (s *Server) api() []route {
 		{"DELETE", "/exchanges", []string{"filter"}, s.remove},
 		{"GET", "/exchanges/{id}", nil, s.get},
 		{"PATCH", "/exchanges/{id}", nil, s.annotate},
+		{"GET", "/exchanges/{id}/page", nil, s.pageLoad},
 		{"GET", "/exchanges/{id}/{side}/body", []string{"decoded", "view"}, s.body},
 		{"GET", "/exchanges/{id}/{side}/raw", nil, s.raw},
 		{"GET", "/exchanges/{id}/messages", []string{"after", "limit", "contains", "direction"}, s.messages},

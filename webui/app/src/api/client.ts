@@ -1,6 +1,6 @@
 // The console's HTTP API as functions. Every failure is a Problem: what the server said, in words.
 
-import type { Exchange, Overrides, Page, Rule, Side } from './types.ts'
+import type { Exchange, Overrides, Page, Rule, Side, Summary } from './types.ts'
 
 /** Problem is an RFC 9457 answer, or the failure to get any (status 0). */
 export class Problem extends Error {
@@ -252,4 +252,15 @@ export async function changeRule(rule: Rule): Promise<void> {
 
 export async function removeRule(id: number): Promise<void> {
   await send(`/rules/${id}`, { method: 'DELETE' })
+}
+
+/** What an exchange that loaded a page loaded with it, as it began. */
+export interface PageLoad {
+  exchanges: Summary[]
+  /** false: the page loaded more than that. */
+  complete: boolean
+}
+
+export function pageLoad(id: number, signal?: AbortSignal): Promise<PageLoad> {
+  return json(`/exchanges/${id}/page`, { signal: signal ?? null })
 }

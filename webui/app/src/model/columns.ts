@@ -11,6 +11,8 @@ export interface Column {
   usual: number
   /** Its share of the width that is left over; without one it keeps its usual width. */
   share?: number
+  /** What must be left to the others for it to have room at all. */
+  spare?: number
   /** What the server sorts it by. */
   sort?: string
 }
@@ -25,14 +27,14 @@ export const columns: readonly Column[] = [
   { id: 'size', name: 'Size', least: 62, usual: 74, sort: 'size' },
   { id: 'fall', name: 'Waterfall', least: 70, usual: 120, share: 0.9 },
   { id: 'type', name: 'Type', least: 60, usual: 76, sort: 'type' },
-  { id: 'certificate', name: 'Certificate', least: 84, usual: 92 },
-  { id: 'route', name: 'Route', least: 70, usual: 110, share: 0.5, sort: 'route' },
-  { id: 'client', name: 'Client', least: 90, usual: 116, sort: 'client' },
-  { id: 'started', name: 'Started', least: 92, usual: 98, sort: 'started' },
-  { id: 'id', name: 'Number', least: 56, usual: 66 },
-  { id: 'protocol', name: 'Protocol', least: 70, usual: 76, sort: 'protocol' },
-  { id: 'answered', name: 'Answered by', least: 80, usual: 92 },
-  { id: 'connection', name: 'Connection', least: 80, usual: 96 },
+  { id: 'certificate', name: 'Certificate', least: 84, usual: 92, spare: 140 },
+  { id: 'route', name: 'Route', least: 70, usual: 110, spare: 140, share: 0.5, sort: 'route' },
+  { id: 'client', name: 'Client', least: 90, usual: 116, spare: 140, sort: 'client' },
+  { id: 'started', name: 'Started', least: 92, usual: 98, spare: 140, sort: 'started' },
+  { id: 'id', name: 'Number', least: 56, usual: 66, spare: 140 },
+  { id: 'protocol', name: 'Protocol', least: 70, usual: 76, spare: 140, sort: 'protocol' },
+  { id: 'answered', name: 'Answered by', least: 80, usual: 92, spare: 140 },
+  { id: 'connection', name: 'Connection', least: 80, usual: 96, spare: 140 },
 ]
 
 const byId = new Map(columns.map((c) => [c.id, c]))
@@ -96,7 +98,7 @@ export function fit(chosen: readonly Chosen[], width: number): Chosen[] {
   for (const c of columns) {
     if (!chosen.some((x) => x.id === c.id)) continue
     room -= c.least + gap
-    if (room < 0 && kept.size > 0) break
+    if (room < (c.spare ?? 0) && kept.size > 0) break
     kept.add(c.id)
   }
   return chosen.filter((c) => kept.has(c.id))

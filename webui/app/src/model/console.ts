@@ -178,6 +178,7 @@ export class Console {
     batch(() => {
       this.page.value = view.page
       this.section.value = view.section
+      if (view.grouping) this.look.grouping.value = view.grouping
       this.tab.value = view.tab
     })
     if (this.opened === undefined || view.filter !== this.feed.filter.value) {
@@ -446,7 +447,7 @@ export class Console {
   }
 
   private view(): View {
-    return { page: this.page.value, section: this.section.value, filter: this.feed.filter.value, id: this.selected.value, tab: this.tab.value }
+    return { page: this.page.value, section: this.section.value, grouping: this.look.grouping.value, filter: this.feed.filter.value, id: this.selected.value, tab: this.tab.value }
   }
 
   async toggleMark(): Promise<void> {
@@ -531,18 +532,13 @@ export class Console {
     if (!f) return
     switch (f.kind) {
       case 'pass': void this.passThrough(x.request.url.replace(/^tcp:/, 'https:')); break
-      case 'ca': this.setUp(); break
+      case 'ca': this.page.value = 'start'; break
       case 'trust': this.settings('trust', { host: f.host }); break
       case 'certificate': this.settings('certificates', { host: f.host }); break
       case 'credentials': this.settings('routes'); break
       case 'tls': this.settings('tls', { host: f.host }); break
       case 'try': this.try({ url: x.request.url.replace(/^ws/, 'http') }); break
     }
-  }
-
-  /** setUp shows how a client is set up: the proxy's own page says it, for each system. */
-  private setUp(): void {
-    window.open(`http://${this.feed.status.value.proxy ?? '127.0.0.1:8484'}/`, '_blank', 'noreferrer')
   }
 
   // --- settings

@@ -1,5 +1,7 @@
 // The address bar carries what is shown, so that a link opens the same view again: #/?filter=…&id=42&tab=response
 
+import { groupings, type Grouping } from './grouping.ts'
+
 export type Tab = 'overview' | 'request' | 'response' | 'messages' | 'tls' | 'route' | 'timing' | 'replays' | 'raw'
 export const tabs: readonly Tab[] = ['overview', 'request', 'response', 'messages', 'tls', 'route', 'timing', 'replays', 'raw']
 export const tabNames: Record<Tab, string> = {
@@ -14,13 +16,17 @@ export type Section = 'certificates' | 'trust' | 'tls' | 'routes' | 'inventory'
 export const sections: readonly Section[] = ['certificates', 'trust', 'tls', 'routes', 'inventory']
 
 export interface View {
-  page: 'traffic' | 'rules' | 'settings' | 'start'
+  page: 'traffic' | 'rules' | 'settings' | 'start' | 'totals' | 'load'
   /** The part of the settings, also while they are not shown. */
   section: Section
+  /** What exchanges are grouped by, on the page of totals. */
+  grouping?: Grouping | undefined
   filter: string
   id: number | undefined
   tab: Tab
 }
+
+const pages: readonly View['page'][] = ['rules', 'settings', 'start', 'totals', 'load']
 
 export function parse(hash: string): View {
   const [path = '', search = ''] = split(hash.replace(/^#/, ''))
@@ -30,8 +36,9 @@ export function parse(hash: string): View {
   const tab = Object.hasOwn(formerly, named) ? formerly[named]! : named as Tab
   const [, page = '', section = ''] = path.split('/')
   return {
-    page: page === 'rules' || page === 'settings' || page === 'start' ? page : 'traffic',
+    page: pages.find((p) => p === page) ?? 'traffic',
     section: sections.includes(section as Section) ? (section as Section) : 'certificates',
+    grouping: page === 'totals' ? groupings.find((g) => g === section) : undefined,
     filter: q.get('filter') ?? '',
     id: Number.isSafeInteger(id) && id > 0 ? id : undefined,
     tab: tabs.includes(tab) ? tab : 'overview',
@@ -51,6 +58,6 @@ export function format(view: View): string {
     if (view.tab !== 'overview') q.set('tab', view.tab)
   }
   const search = q.toString()
-  const path = view.page === 'settings' ? `settings/${view.section}` : view.page === 'traffic' ? '' : view.page
+  const path = view.page === 'settings' ? `settings/${view.section}` : view.page === 'totals' ? `totals/${view.grouping ?? 'host'}` : view.page === 'traffic' ? '' : view.page
   return `#/${path}${search ? '?' + search : ''}`
 }

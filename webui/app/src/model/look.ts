@@ -4,9 +4,7 @@
 import { effect, signal } from '@preact/signals'
 import { recall, remember } from '../lib/remember.ts'
 import { column, read, usual, type Chosen, type ColumnId } from './columns.ts'
-
-export type Grouping = 'host' | 'client' | 'connection'
-export const groupings: readonly Grouping[] = ['host', 'client', 'connection']
+import { groupings, type Grouping } from './grouping.ts'
 
 export interface Sorting {
   column: ColumnId

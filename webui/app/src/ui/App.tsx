@@ -15,12 +15,16 @@ import { RulesPage } from './Rules.tsx'
 import { Resend } from './SendAs.tsx'
 import { SettingsForm, SettingsPage } from './settings/Settings.tsx'
 import { SortedList } from './SortedList.tsx'
+import { Sources } from './Sources.tsx'
 import { Splitter } from './Splitter.tsx'
 import { StartPage } from './Start.tsx'
 import { Banner, StatusLine, Toasts } from './status.tsx'
+import { Timeline } from './Timeline.tsx'
 import { TopBar } from './TopBar.tsx'
 import { Trial } from './Trial.tsx'
 
+const TotalsPage = lazily(() => import('./Totals.tsx').then((m) => m.Totals))
+const LoadPage = lazily(() => import('./PageLoad.tsx').then((m) => m.PageLoad))
 const Compose = lazily(() => import('./Compose.tsx').then((m) => m.Compose))
 const Compare = lazily(() => import('./Compare.tsx').then((m) => m.Compare))
 const Matrix = lazily(() => import('./Matrix.tsx').then((m) => m.Matrix))
@@ -38,7 +42,7 @@ export function App() {
       <TopBar />
       <FilterWords />
       <Banner />
-      {page === 'rules' ? <RulesPage /> : page === 'start' ? <StartPage /> : page === 'settings' ? <SettingsPage /> : <Traffic />}
+      {page === 'totals' ? <TotalsPage /> : page === 'load' ? <LoadPage /> : page === 'rules' ? <RulesPage /> : page === 'start' ? <StartPage /> : page === 'settings' ? <SettingsPage /> : <Traffic />}
       <StatusLine />
       <Toasts />
       {app.draft.value && <Compose draft={app.draft.value} />}
@@ -85,7 +89,8 @@ function Traffic() {
   const open = app.selected.value !== undefined
   const narrow = useNarrow()
   void app.feed.version.value
-  const empty = !app.feed.loading.value && app.feed.rows.total === 0
+  // What stands around the list goes only where there is nothing at all to look at.
+  const empty = !app.feed.loading.value && app.feed.rows.total === 0 && !app.feed.filter.value
   useEffect(() => { main.current?.style.setProperty('--split', `${split}%`) }, [split, empty])
   const resize = (percent: number) => {
     const n = Math.max(20, Math.min(80, Math.round(percent * 10) / 10))
@@ -105,12 +110,16 @@ function Traffic() {
 /** Looked is the list with what stands around it. */
 function Looked() {
   const app = useConsole()
-  const sorting = app.look.sorting.value
+  const { sorting, sources, timeline } = app.look
+  void app.feed.version.value
+  const nothing = !app.feed.loading.value && app.feed.rows.total === 0
   return (
     <div class="looked">
       <ListBar />
+      {timeline.value && <Timeline />}
       <div class="beside">
-        {sorting ? <SortedList by={sorting} /> : <List />}
+        {sources.value && <Sources />}
+        {nothing ? <Empty /> : sorting.value ? <SortedList by={sorting.value} /> : <List />}
       </div>
     </div>
   )

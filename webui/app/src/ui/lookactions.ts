@@ -4,7 +4,7 @@ import { fix } from '../lib/fix.ts'
 import type { Action } from '../model/actions.ts'
 import { columns } from '../model/columns.ts'
 import type { Console } from '../model/console.ts'
-import { groupings } from '../model/look.ts'
+import { groupings } from '../model/grouping.ts'
 
 const onTraffic = ['traffic'] as const
 const sortable = columns.filter((c) => c.sort)
@@ -36,6 +36,8 @@ export const look: readonly Action[] = [
     app.page.value = 'traffic'
     app.look.choosing.value = true
   } },
+  { id: 'totals', label: 'Totals by host, client or connection, as a table', group: 'Go to', keys: ['h'], run: (app) => { app.page.value = app.page.value === 'totals' ? 'traffic' : 'totals' } },
+  { id: 'page-load', label: 'The loading of a page, as a waterfall', group: 'Go to', keys: ['w'], run: (app) => { app.page.value = app.page.value === 'load' ? 'traffic' : 'load' } },
   ...sortable.map((c): Action => ({ id: `sort-${c.id}`, label: `Sort by ${c.name.toLowerCase()}, the largest first`, group: 'List', run: (app) => {
     app.page.value = 'traffic'
     app.look.sorting.value = { column: c.id, ascending: false }

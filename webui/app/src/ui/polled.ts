@@ -9,6 +9,8 @@ const againSoon = 60
 export interface Polled<T> {
   value: T | undefined
   problem: string
+  /** What value is an answer to. */
+  key: string
 }
 
 /**
@@ -17,23 +19,25 @@ export interface Polled<T> {
  */
 export function usePolled<T extends { covered: number }>(ask: (signal: AbortSignal) => Promise<T>, key: string): Polled<T> {
   const app = useConsole()
-  const [state, setState] = useState<Polled<T> & { key: string }>({ key, value: undefined, problem: '' })
+  const [state, setState] = useState<Polled<T>>({ key, value: undefined, problem: '' })
   const asking = useRef(ask)
   asking.current = ask
   useEffect(() => {
     const stop = new AbortController()
     let timer: ReturnType<typeof setTimeout> | undefined
-    let seen = -1
+    let seen = ''
     const later = (ms: number) => { timer = setTimeout(() => void run(), ms) }
     const run = async (): Promise<void> => {
-      const version = app.feed.version.peek()
+      // The list is told of what its filter lets through, the status of everything.
+      const { exchanges, open } = app.feed.status.peek()
+      const version = `${app.feed.version.peek()} ${exchanges} ${open}`
       const begun = performance.now()
       // What nobody looks at is not asked for.
       if (document.hidden || (seen === version && app.feed.link.peek() === 'live')) return later(restBetween / 4)
       try {
         const value = await asking.current(stop.signal)
         setState({ key, value, problem: '' })
-        seen = value.covered < 1 ? -1 : version
+        seen = value.covered < 1 ? '' : version
         later(value.covered < 1 ? againSoon : Math.max(restBetween, 8 * (performance.now() - begun)))
       } catch (e) {
         if (stop.signal.aborted) return
