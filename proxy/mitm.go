@@ -1,11 +1,11 @@
 package proxy
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"strings"
@@ -22,7 +22,8 @@ const clientHandshakeTimeout = 15 * time.Second
 // its TLS, so that it can be passed through as if nobody had looked.
 type hello struct {
 	net.Conn
-	r     io.Reader
+	r     *bufio.Reader // nil: Conn itself is read
+	alone bool          // nobody else reads from r
 	c     *clientConn
 	kept  []byte
 	keep  bool
@@ -33,6 +34,15 @@ type hello struct {
 }
 
 func (h *hello) Read(p []byte) (int, error) {
+	if h.alone && h.r.Buffered() == 0 {
+		h.alone = false
+		h.r.Reset(nil)
+		readers.Put(h.r)
+		h.r = nil
+	}
+	if h.r == nil {
+		return h.Conn.Read(p)
+	}
 	n, err := h.r.Read(p)
 	if h.keep {
 		h.kept = append(h.kept, p[:n]...)
@@ -127,8 +137,9 @@ func (c *clientConn) serveTLS(t *target, start time.Time) {
 		c.serveHTTP2(tc)
 		return
 	}
-	// The reader below holds what the client sent behind its hello; tc reads through it.
+	// The reader below holds what the client sent behind its hello; tc reads through it, and nobody else.
 	c.layer(tc)
+	h.alone = true
 	p := speaksHTTP1
 	if s.NegotiatedProtocol == "" {
 		var ok bool

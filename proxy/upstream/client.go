@@ -265,7 +265,7 @@ func (c *Client) CloseIdle() {
 func (c *Client) dropIdle() []*host {
 	hosts := c.all()
 	for _, h := range hosts {
-		h.sweep(time.Now().Add(c.cfg.IdleTimeout))
+		h.sweep(time.Now(), 0)
 	}
 	return hosts
 }

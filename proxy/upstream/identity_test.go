@@ -95,7 +95,7 @@ func TestIdentitiesShareNothing(t *testing.T) {
 					}
 					if round%2 == 1 { // connections are closed, sessions stay
 						for _, h := range c.all() {
-							h.sweep(testLater)
+							h.sweep(testLater, 0)
 						}
 					}
 				}

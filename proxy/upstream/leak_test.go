@@ -201,6 +201,23 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 	}
 }
 
+// Who crawls leaves hosts behind: they are not all remembered for as long as those of somebody who reads.
+func TestACrowdOfHostsIsForgotten(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
+	defer srv.Close()
+	c := testClient(t, Config{Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
+	}})
+	for i := range crowd + 50 {
+		mustDo(t, c, callTo(t, "GET", fmt.Sprintf("http://10.0.%d.%d:80/", i/250, i%250)))
+	}
+	settle(t, "hosts", 0, func() int {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return max(0, len(c.hosts)-crowd)
+	})
+}
+
 // A host may be forgotten while an answer is still being read: its connection is closed then, not lost.
 func TestForgottenHost(t *testing.T) {
 	closed, more := make(chan struct{}), make(chan struct{})

@@ -126,7 +126,7 @@ func TestChangeOfSettings(t *testing.T) {
 			t.Errorf("the exchange under way got %q %v", b[:n], err)
 		}
 		for _, h := range c.all() { // what nobody uses goes with time
-			for begun := time.Now(); !h.sweep(testLater); runtime.Gosched() { // whoever reads a connection notes its end by himself
+			for begun := time.Now(); !h.sweep(testLater, 0); runtime.Gosched() { // whoever reads a connection notes its end by himself
 				if time.Since(begun) > 10*time.Second {
 					t.Fatalf("%+v keeps connections", h.key)
 				}

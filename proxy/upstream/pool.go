@@ -26,6 +26,14 @@ type key struct {
 // sweepEvery is how often idle connections are looked at.
 const sweepEvery = 15 * time.Second
 
+// Where more than crowd hosts are known, as when somebody crawls, connections are kept idle no longer than crowdedIdle, and
+// are looked at every crowdedSweep: what is remembered grows with the rate of new hosts, not with their number.
+const (
+	crowd        = 256
+	crowdedIdle  = 2 * time.Second
+	crowdedSweep = time.Second
+)
+
 // sessionsPerHost bounds the TLS sessions kept for resumption.
 const sessionsPerHost = 4
 
@@ -94,13 +102,21 @@ func (c *Client) host(k key, t *terms, w *Route) *host {
 		c.hosts[k] = h
 		if c.timer == nil {
 			c.timer = time.AfterFunc(c.sweepPeriod(), c.sweep)
+		} else if len(c.hosts) == crowd+1 {
+			c.timer.Reset(c.sweepPeriod())
 		}
 	}
 	h.users++
 	return h
 }
 
-func (c *Client) sweepPeriod() time.Duration { return min(sweepEvery, c.cfg.IdleTimeout) }
+// sweepPeriod is how long until the next sweep. c.mu is held.
+func (c *Client) sweepPeriod() time.Duration {
+	if len(c.hosts) > crowd {
+		return min(crowdedSweep, c.cfg.IdleTimeout)
+	}
+	return min(sweepEvery, c.cfg.IdleTimeout)
+}
 
 func (c *Client) leave(h *host) {
 	c.mu.Lock()
@@ -110,13 +126,17 @@ func (c *Client) leave(h *host) {
 
 // sweep closes what was idle for too long or has died, and forgets hosts that nobody asks any more.
 func (c *Client) sweep() {
-	now := time.Now()
-	for _, h := range c.all() {
-		if empty := h.sweep(now); !empty {
+	now, hosts := time.Now(), c.all()
+	idle := c.cfg.IdleTimeout
+	if len(hosts) > crowd {
+		idle = min(idle, crowdedIdle)
+	}
+	for _, h := range hosts {
+		if empty := h.sweep(now, idle); !empty {
 			continue
 		}
 		c.mu.Lock()
-		if h.users == 0 && h.retire(now) {
+		if h.users == 0 && h.retire(now, idle) {
 			delete(c.hosts, h.key)
 		}
 		c.mu.Unlock()
@@ -131,15 +151,15 @@ func (c *Client) sweep() {
 	}
 }
 
-// sweep closes connections that were idle for too long at now, or have died, and says whether none is left.
-func (h *host) sweep(now time.Time) (empty bool) {
+// sweep closes connections that were idle for so long at now, or have died, and says whether none is left.
+func (h *host) sweep(now time.Time, tooLong time.Duration) (empty bool) {
 	h.mu.Lock()
 	idle, h2 := h.idle, slices.Clone(h.h2)
 	h.idle = nil
 	h.mu.Unlock()
 	kept := make([]*h1conn, 0, len(idle))
 	for _, hc := range idle {
-		if now.Sub(hc.idleSince) < h.client.cfg.IdleTimeout && hc.alive() {
+		if now.Sub(hc.idleSince) < tooLong && hc.alive() {
 			hc.rest()
 			kept = append(kept, hc)
 		} else {
@@ -147,7 +167,7 @@ func (h *host) sweep(now time.Time) (empty bool) {
 		}
 	}
 	for _, cc := range h2 {
-		cc.closeIfIdle(now, h.client.cfg.IdleTimeout)
+		cc.closeIfIdle(now, tooLong)
 	}
 	h.mu.Lock()
 	if h.closed {
@@ -164,10 +184,10 @@ func (h *host) sweep(now time.Time) (empty bool) {
 
 // retire ends a host of which nothing is worth keeping, and says whether it did. What is still on its way over one of
 // its connections closes that connection.
-func (h *host) retire(now time.Time) bool {
+func (h *host) retire(now time.Time, tooLong time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.idle) > 0 || len(h.h2) > 0 || h.flight != nil || now.Sub(h.touched) < h.client.cfg.IdleTimeout {
+	if len(h.idle) > 0 || len(h.h2) > 0 || h.flight != nil || now.Sub(h.touched) < tooLong {
 		return false
 	}
 	h.closed = true

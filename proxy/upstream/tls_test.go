@@ -290,7 +290,7 @@ func TestInsecureSaysWhatWouldHaveFailed(t *testing.T) {
 		}
 		c.mu.Lock()
 		for _, h := range c.hosts {
-			h.sweep(time.Now().Add(time.Hour))
+			h.sweep(time.Now(), 0)
 		}
 		c.mu.Unlock()
 	}

@@ -41,13 +41,16 @@ func verify(chain []*x509.Certificate, host, rule string, roots *x509.CertPool, 
 		opts.Intermediates.AddCert(c)
 	}
 	// A leaf out of its time is judged as if it were not, to see whether anything else is wrong.
-	judged := *leaf
+	judged := leaf
+	if now.After(leaf.NotAfter) || now.Before(leaf.NotBefore) {
+		timely := *leaf
+		timely.NotBefore, timely.NotAfter = now, now
+		judged = &timely
+	}
 	switch {
 	case now.After(leaf.NotAfter):
-		judged.NotAfter = now
 		found(expired(leaf), fmt.Sprintf("the certificate expired on %s (%s ago)", date(leaf.NotAfter), days(now.Sub(leaf.NotAfter))), "renew the server's certificate"+unverified)
 	case now.Before(leaf.NotBefore):
-		judged.NotBefore = now
 		found(expired(leaf), fmt.Sprintf("the certificate is not valid before %s (in %s)", date(leaf.NotBefore), days(leaf.NotBefore.Sub(now))), "check the clock of this machine and the server's certificate"+unverified)
 	}
 	if err := hostError(leaf, host); err != nil {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -193,6 +194,8 @@ func addrPort(l net.Listener) netip.AddrPort {
 // serve serves until Stop.
 func (a *App) serve(ctx context.Context, proxyListener, consoleListener net.Listener) {
 	ctx, a.cancel = context.WithCancel(ctx)
+	// Reading the system's hundred roots takes as long as many exchanges: the first one shall not wait for it.
+	go x509.SystemCertPool()
 	parts := []func() error{
 		func() error { return a.core.proxy.Serve(ctx, proxyListener) },
 		func() error { return a.core.console.Serve(ctx, consoleListener) },
