@@ -71,7 +71,19 @@ func (h *hello) CloseWrite() error {
 // errNotHTTP ends a handshake whose client speaks neither HTTP/1.1 nor HTTP/2 inside.
 var errNotHTTP = errors.New("the client does not speak HTTP in TLS")
 
-// tlsConfig is the TLS server for clients. It is one for all, so that clients can resume their sessions.
+// localGroups are the key exchanges with clients on this machine. What never leaves it needs no protection from whoever
+// keeps it for a quantum computer, and ML-KEM takes a tenth of all that a new connection costs.
+var localGroups = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
+
+// tlsConfigs are the TLS servers for clients, from anywhere and from this machine. They are made once, so that clients
+// can resume their sessions.
+func (p *Proxy) tlsConfigs() (anywhere, local *tls.Config) {
+	anywhere = p.tlsConfig()
+	local = anywhere.Clone()
+	local.CurvePreferences = localGroups
+	return anywhere, local
+}
+
 func (p *Proxy) tlsConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS10, // old devices are what one debugs
@@ -104,7 +116,11 @@ func (p *Proxy) tlsConfig() *tls.Config {
 // serveTLS ends the client's TLS and serves what is inside.
 func (c *clientConn) serveTLS(t *target, start time.Time) {
 	h := &hello{Conn: c.Conn, r: c.br, c: c, keep: true, alerts: &alerts{}}
-	tc := &firstUse{Conn: tls.Server(h, c.p.serverTLS)}
+	config := c.p.serverTLS
+	if a, ok := c.tcp.RemoteAddr().(*net.TCPAddr); ok && a.IP.IsLoopback() {
+		config = c.p.localTLS
+	}
+	tc := &firstUse{Conn: tls.Server(h, config)}
 	ctx, cancel := context.WithTimeout(c.p.quit, clientHandshakeTimeout)
 	err := tc.HandshakeContext(ctx)
 	cancel()

@@ -104,12 +104,12 @@ type Config struct {
 
 // Proxy is an intercepting proxy. Its methods are safe for concurrent use.
 type Proxy struct {
-	cfg       Config
-	upstream  *upstream.Client
-	gp        *goproxy.ProxyHttpServer
-	serverTLS *tls.Config
-	pins      pins
-	clients   clients
+	cfg                 Config
+	upstream            *upstream.Client
+	gp                  *goproxy.ProxyHttpServer
+	serverTLS, localTLS *tls.Config
+	pins                pins
+	clients             clients
 
 	// quit is done when Shutdown has given up waiting, stopping when it begins to wait.
 	quit, stopping context.Context
@@ -151,7 +151,7 @@ func New(cfg Config) *Proxy {
 	p.stopping, p.stop = context.WithCancel(p.quit)
 	p.upstream = upstream.New(p.Upstream())
 	p.gp = p.router()
-	p.serverTLS = p.tlsConfig()
+	p.serverTLS, p.localTLS = p.tlsConfigs()
 	return p
 }
 

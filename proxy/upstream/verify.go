@@ -141,10 +141,7 @@ func chainMessage(chain []*x509.Certificate, err error, trust string, now time.T
 		return "the certificate's signature is not permitted by its CA's constraints", "the server needs a certificate of another CA"
 	}
 	for _, c := range chain {
-		if selfSigned(c) {
-			continue // nobody looks at a root's own signature
-		}
-		if weak(c.SignatureAlgorithm) {
+		if weak(c.SignatureAlgorithm) && !selfSigned(c) { // nobody looks at a root's own signature
 			return fmt.Sprintf("the certificate of %s is signed with %s, which is no longer accepted as it can be forged", name(c), c.SignatureAlgorithm), "the server needs a certificate signed with SHA-256"
 		}
 	}
