@@ -1,4 +1,6 @@
 import { useEffect, useId, useMemo, useRef, useState } from 'preact/hooks'
+import type { SavedFilter } from '../api/language.ts'
+import { visible } from '../lib/visible.ts'
 import { available, find, written, type Action, type Found } from '../model/actions.ts'
 import { actions } from './actions.ts'
 import { useConsole } from './context.ts'
@@ -26,6 +28,11 @@ function remember(id: string): void {
   }
 }
 
+/** filterAction is the action that applies a saved filter. */
+function filterAction(f: SavedFilter): Action {
+  return { id: `saved-${f.id}`, label: visible(f.name), group: 'Filter', run: (app) => app.setFilter(f.filter) }
+}
+
 /** Palette finds an action by a few of its letters, and starts it. */
 export function Palette() {
   const app = useConsole()
@@ -34,11 +41,13 @@ export function Palette() {
   const [at, setAt] = useState(0)
   const box = useRef<HTMLUListElement>(null)
   const used = useMemo(recent, [])
+  const saved = app.filters.saved.value
+  useEffect(() => { void app.filters.readSaved() }, [])
   const found = useMemo(() => {
-    const all = find(actions, search, used)
+    const all = find([...actions, ...saved.map(filterAction)], search, used)
     // What cannot be done now is found, too: behind the rest, with the reason.
     return [...all.filter((f) => available(f.action, app)), ...all.filter((f) => !available(f.action, app))]
-  }, [search])
+  }, [search, saved])
   const close = () => (app.palette.value = false)
   const start = (a: Action | undefined) => {
     if (!a || !available(a, app)) return

@@ -81,7 +81,6 @@ export function Help() {
     <Dialog title="Keys and filters" onClose={() => (app.help.value = false)} class="help">
       <div class="columns" tabIndex={0} role="group" aria-label="Keys and filters">
         <section>
-          <p><a href="#/start" onClick={() => (app.help.value = false)}>Getting started</a>: how to send traffic through eaves</p>
           <h3>Keys</h3>
           {groups.map((g) => <Keys key={g} group={g} />)}
         </section>
@@ -89,6 +88,7 @@ export function Help() {
           <h3>Filters</h3>
           <dl>{examples.map(([f, means]) => <div key={f}><dt><code>{f}</code></dt><dd>{means}</dd></div>)}</dl>
           <p class="dim">Terms side by side must all match; <code>or</code>, <code>not</code> and brackets combine them; <code>~</code> takes a regular expression.</p>
+          <p><a href="#/start" onClick={() => (app.help.value = false)}>Getting started</a> says how to send traffic through eaves.</p>
         </section>
       </div>
     </Dialog>

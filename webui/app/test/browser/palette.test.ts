@@ -95,6 +95,19 @@ test('y copies a link, which opens the same view with its tab', async () => {
   await row(page, '/one').waitFor()
 })
 
+test('a saved filter is found like an action', async () => {
+  await eaves.api('/filters', { method: 'POST', body: JSON.stringify({ name: 'only the second', filter: 'path:/two' }), headers: { 'Content-Type': 'application/json' } })
+  await page.locator('#exchanges').focus()
+  await page.keyboard.press('Control+k')
+  await page.getByRole('option', { name: 'only the second' }).waitFor()
+  await page.keyboard.type('second')
+  await page.keyboard.press('Enter')
+  await until(async () => (await page.locator('.runway .row').count()) === 1, 'the saved filter to hold')
+  await page.locator('#filter').fill('')
+  await page.keyboard.press('Enter')
+  await row(page, '/one').waitFor()
+})
+
 test('a letter typed into a field, or with a modifier, starts nothing', async () => {
   await row(page, '/one').click()
   await addressHas('id=')
