@@ -209,7 +209,7 @@ export interface SpecialProps {
 }
 
 /** Special loads the viewers that few bodies need. */
-function Special(props: SpecialProps) {
+export function Special(props: SpecialProps) {
   const [viewer, setViewer] = useState<{ View: FunctionComponent<SpecialProps> } | undefined>(undefined)
   const [problem, setProblem] = useState('')
   useEffect(() => {

@@ -138,7 +138,7 @@ export function Messages({ x }: { x: Exchange }) {
           })}
         </VirtualRows>
       )}
-      {chosen && <OneMessage key={chosen.n} m={chosen} onClose={() => setChosen(undefined)} onAgain={speaks && open ? () => setSaying(said(chosen)) : undefined} />}
+      {chosen && <OneMessage key={chosen.n} x={x} m={chosen} onClose={() => setChosen(undefined)} onAgain={speaks && open ? () => setSaying(said(chosen)) : undefined} />}
       {speaks && open && <SayForm id={x.id} given={saying} />}
     </div>
   )

@@ -1,11 +1,12 @@
 // One message in full: laid out as what it is, as text, or as bytes.
 
 import { useMemo, useState } from 'preact/hooks'
-import type { Message } from '../api/types.ts'
+import type { Exchange, Message } from '../api/types.ts'
 import { nature, type Look } from '../lib/content.ts'
 import { count, moment, size } from '../lib/format.ts'
 import { payload, serverEvent } from '../lib/message.ts'
-import { Scan } from './Body.tsx'
+import { parts } from '../lib/url.ts'
+import { Scan, Special } from './Body.tsx'
 import { useConsole } from './context.ts'
 import { Hex, inMemory } from './Hex.tsx'
 import { Text } from './Text.tsx'
@@ -13,11 +14,11 @@ import { Text } from './Text.tsx'
 type View = 'pretty' | 'text' | 'hex'
 const names: Record<View, string> = { pretty: 'Pretty', text: 'Text', hex: 'Hex' }
 
-export function OneMessage({ m, onClose, onAgain }: { m: Message; onClose: () => void; onAgain?: (() => void) | undefined }) {
+export function OneMessage({ x, m, onClose, onAgain }: { x: Exchange; m: Message; onClose: () => void; onAgain?: (() => void) | undefined }) {
   const app = useConsole()
   const bytes = useMemo(() => payload(m), [m])
   const looks = useMemo(() => nature('', bytes.subarray(0, 8192)).looks, [bytes])
-  const views: View[] = looks[0] === 'hex' ? ['hex', 'text'] : looks[0] === 'text' && m.kind !== 'event' ? ['text', 'hex'] : ['pretty', 'text', 'hex']
+  const views: View[] = m.kind === 'grpc' ? ['pretty', 'hex'] : looks[0] === 'hex' ? ['hex', 'text'] : looks[0] === 'text' && m.kind !== 'event' ? ['text', 'hex'] : ['pretty', 'text', 'hex']
   const [chosen, setChosen] = useState<View | undefined>(undefined)
   const view = chosen && views.includes(chosen) ? chosen : views[0]!
   return (
@@ -35,9 +36,17 @@ export function OneMessage({ m, onClose, onAgain }: { m: Message; onClose: () =>
       </h3>
       {bytes.length === 0 ? <p class="dim">empty</p> : view === 'hex' ? <Hex source={inMemory(bytes)} label={`Message ${m.n}, bytes`} />
         : view === 'text' ? <Scan bytes={bytes} kind="text" colour="none" label={`Message ${m.n}`} />
-          : m.kind === 'event' ? <Event text={m.text ?? new TextDecoder().decode(bytes)} n={m.n} /> : <Pretty bytes={bytes} look={looks[0]!} n={m.n} />}
+          : m.kind === 'grpc' ? <Fields x={x} m={m} bytes={bytes} /> : m.kind === 'event' ? <Event text={m.text ?? new TextDecoder().decode(bytes)} n={m.n} /> : <Pretty bytes={bytes} look={looks[0]!} n={m.n} />}
     </section>
   )
+}
+
+/** Fields shows a gRPC message: JSON where that is what is spoken, else Protocol Buffers, with a schema if the reader has one. */
+function Fields({ x, m, bytes }: { x: Exchange; m: Message; bytes: Uint8Array<ArrayBuffer> }) {
+  const side = m.direction === 'sent' ? 'request' : 'response'
+  const type = (side === 'request' ? x.request : x.response)?.headers?.find((f) => f.name.toLowerCase() === 'content-type')?.value ?? ''
+  if (/\+json\b/.test(type)) return <Pretty bytes={bytes} look="json" n={m.n} />
+  return <Special look="protobuf" bytes={bytes} partial={m.truncated === true} label={`Message ${m.n}`} path={parts(x.request.url).path} side={side} header={(name) => (name === 'content-type' ? type : '')} finding={false} onClose={() => {}} />
 }
 
 function Pretty({ bytes, look, n }: { bytes: Uint8Array<ArrayBuffer>; look: Look; n: number }) {

@@ -5,10 +5,8 @@ import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
 import { json } from '@codemirror/lang-json'
 import { xml } from '@codemirror/lang-xml'
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting, syntaxTree } from '@codemirror/language'
-import { lintGutter, linter, type Diagnostic } from '@codemirror/lint'
-import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search'
-import { Compartment, EditorState } from '@codemirror/state'
-import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view'
+import { Compartment, EditorState, StateEffect, StateField } from '@codemirror/state'
+import { Decoration, drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers, ViewPlugin, type DecorationSet, type ViewUpdate } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 
 export type Language = 'json' | 'xml' | 'text'
@@ -41,8 +39,7 @@ const theme = EditorView.theme({
   '.cm-activeLineGutter': { backgroundColor: 'var(--sunken)' },
   '&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground': { backgroundColor: 'var(--select)' },
   '&.cm-focused .cm-matchingBracket': { backgroundColor: 'var(--accent-ground)', outline: '1px solid var(--accent)' },
-  '.cm-panels, .cm-tooltip': { backgroundColor: 'var(--raised)', color: 'var(--text)', borderColor: 'var(--line)' },
-  '.cm-diagnostic': { fontFamily: 'var(--sans)' },
+  '.mistake': { textDecoration: 'underline wavy var(--bad)', backgroundColor: 'var(--bad-ground)' },
   '.cm-specialChar': { color: 'var(--bad)' },
 })
 
@@ -59,10 +56,10 @@ export function edit(host: HTMLElement, text: string, label: string, language: L
     state: EditorState.create({
       doc: text,
       extensions: [
-        lineNumbers(), history(), drawSelection(), indentOnInput(), bracketMatching(), highlightActiveLine(), highlightSelectionMatches(), search({ top: true }), lintGutter(),
+        lineNumbers(), history(), drawSelection(), indentOnInput(), bracketMatching(), highlightActiveLine(),
         syntaxHighlighting(colours), theme, EditorView.lineWrapping, mode.of(speaking(language, problem)),
         // Tab goes on to the next field: whoever has only a keyboard gets out.
-        keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap]),
+        keymap.of([...defaultKeymap, ...historyKeymap]),
         EditorView.contentAttributes.of({ 'aria-label': label, 'aria-multiline': 'true', spellcheck: 'false', autocapitalize: 'off' }),
         EditorView.updateListener.of((u) => { if (u.docChanged && !setting) changed(u.state.doc.toString()) }),
       ],
@@ -81,34 +78,61 @@ export function edit(host: HTMLElement, text: string, label: string, language: L
   }
 }
 
+interface Mistake {
+  from: number
+  to: number
+  message: string
+}
+
+/** How long after the last key the text is checked. */
+const pause = 250
+
+const marks = StateEffect.define<readonly Mistake[]>()
+const marked = StateField.define<DecorationSet>({
+  create: () => Decoration.none,
+  update(now, t) {
+    for (const e of t.effects) {
+      if (e.is(marks)) return Decoration.set(e.value.filter((m) => m.to > m.from).map((m) => Decoration.mark({ class: 'mistake' }).range(m.from, m.to)), true)
+    }
+    return now.map(t.changes)
+  },
+  provide: (f) => EditorView.decorations.from(f),
+})
+
 /** speaking sets a language and its check up. */
 function speaking(language: Language, problem: (text: string) => void) {
   problem('')
   if (language === 'text') return []
-  return [language === 'json' ? json() : xml(), linter((view) => {
-    const found = mistakes(view, language)
-    const first = found[0]
-    if (!first) problem('')
-    else {
-      const line = view.state.doc.lineAt(first.from)
-      problem(`Line ${line.number}, column ${first.from - line.from + 1}: ${first.message}`)
+  const check = ViewPlugin.define((view) => {
+    let due: ReturnType<typeof setTimeout> | undefined
+    const later = () => {
+      clearTimeout(due)
+      due = setTimeout(() => {
+        const found = mistakes(view, language)
+        view.dispatch({ effects: marks.of(found) })
+        const first = found[0]
+        const line = first && view.state.doc.lineAt(first.from)
+        problem(first && line ? `Line ${line.number}, column ${first.from - line.from + 1}: ${first.message}` : '')
+      }, pause)
     }
-    return found
-  }, { delay: 250 })]
+    later()
+    return { update(u: ViewUpdate) { if (u.docChanged) later() }, destroy() { clearTimeout(due) } }
+  })
+  return [language === 'json' ? json() : xml(), marked, check]
 }
 
 /** mistakes are the places where the parser had to guess. */
-function mistakes(view: EditorView, language: Language): Diagnostic[] {
+function mistakes(view: EditorView, language: Language): Mistake[] {
   const doc = view.state.doc
   if (doc.length === 0) return []
-  const out: Diagnostic[] = []
+  const out: Mistake[] = []
   const name = language === 'json' ? 'JSON' : 'XML'
   syntaxTree(view.state).iterate({
     enter(node) {
       if (!node.type.isError || out.length >= 20) return
-      const to = Math.min(doc.length, Math.max(node.to, node.from + 1))
-      const text = doc.sliceString(node.from, Math.min(node.to, node.from + 30)).trim()
-      out.push({ from: Math.min(node.from, doc.length), to, severity: 'error', message: text ? `“${text}” does not belong here in ${name}` : `something is missing here for ${name}` })
+      const from = Math.min(node.from, doc.length)
+      const text = doc.sliceString(from, Math.min(node.to, from + 30)).trim()
+      out.push({ from, to: Math.min(doc.length, Math.max(node.to, from + 1)), message: text ? `“${text}” does not belong here in ${name}` : `something is missing here for ${name}` })
     },
   })
   // The parser mends what it can; what it mended well enough is still no JSON.
@@ -116,8 +140,8 @@ function mistakes(view: EditorView, language: Language): Diagnostic[] {
     try {
       JSON.parse(doc.toString())
     } catch (e) {
-      const at = Number(/position (\d+)/.exec(String(e))?.[1] ?? 0)
-      out.push({ from: Math.min(at, doc.length), to: Math.min(at + 1, doc.length), severity: 'error', message: 'this is no JSON' })
+      const at = Math.min(Number(/position (\d+)/.exec(String(e))?.[1] ?? 0), doc.length)
+      out.push({ from: at, to: Math.min(at + 1, doc.length), message: 'this is no JSON' })
     }
   }
   return out

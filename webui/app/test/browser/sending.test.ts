@@ -40,6 +40,16 @@ before(async () => {
         a.end(Array.from({ length: 400 }, (_, i) => `event: tick\nid: ${i}\ndata: {"n":${i},"price":${i % 50 === 7 ? '"needle"' : i}}\n\n`).join(''))
         return
       }
+      if (q.url === '/many') {
+        a.writeHead(200, { 'Content-Type': 'text/event-stream' })
+        a.end(Array.from({ length: 100_000 }, (_, i) => `data: ${i === 98_765 ? 'the needle' : `message ${i + 1}`}\n\n`).join(''))
+        return
+      }
+      if (q.url === '/pb.Greeter/Greet') {
+        a.writeHead(200, { 'Content-Type': 'application/grpc' })
+        a.end(Buffer.from([0, 0, 0, 0, 9, 0x0a, 5, ...Buffer.from('hello'), 0x10, 42]))
+        return
+      }
       answer++
       a.writeHead(q.url!.startsWith('/teapot') ? 418 : 200, { 'Content-Type': 'application/json', 'X-Request-Id': `${answer}4f9c8a7b6c5d4e3f` })
       a.end(JSON.stringify({ at: new Date(1.7e12 + answer * 1e7).toISOString(), who: q.headers['x-who'] ?? 'nobody', list: q.headers['x-who'] ? [1, 2, 3, 4] : [1, 3, 4] }))
@@ -61,6 +71,8 @@ before(async () => {
   await eaves.get(url('/first?a=1&b=two%20words'), { method: 'POST', headers: { 'Content-Type': 'application/json', 'X-Tag': 'old' }, body: '{"n":12345678901234567890}' })
   await eaves.get(url('/second'), { headers: { 'X-Who': 'Ada' } })
   await eaves.get(url('/events'))
+  await eaves.get(url('/many'))
+  await eaves.get(url('/pb.Greeter/Greet'), { method: 'POST', headers: { 'Content-Type': 'application/grpc' }, body: Buffer.from([0, 0, 0, 0, 2, 8, 7]) })
   await eaves.curl(`${secure}/account`)
   socket = await eaves.socket(url('/chat'))
   socket.send('{"hello":"there"}')
@@ -140,6 +152,30 @@ describe('messages', () => {
     await page.getByText('400 messages').waitFor()
     assert.ok(await page.locator('.message-list .message').count() < 60, 'only what is on the screen exists')
   })
+})
+
+test('of a hundred thousand, only those near the screen are held; one is found anywhere', async () => {
+  await pick('/many', 'Messages')
+  await page.getByText('100,000 messages').waitFor()
+  const list = page.getByRole('region', { name: 'Messages', exact: true })
+  await list.evaluate((el) => (el.scrollTop = el.scrollHeight))
+  await list.getByText('message 100000').waitFor()
+  await list.evaluate((el) => (el.scrollTop = el.scrollHeight / 2))
+  await until(async () => /message (4\d|5\d)\d{3}\b/.test(await list.innerText()), 'the middle')
+  assert.ok(await list.locator('.message').count() < 60)
+  await page.getByRole('searchbox', { name: 'Search the messages' }).fill('NEEDLE')
+  await page.getByText('1 of 100,000').waitFor()
+  await list.getByText('the needle').waitFor()
+})
+
+test('gRPC messages show their fields', async () => {
+  await pick('/pb.Greeter', 'Messages')
+  await page.getByRole('button', { name: /received.*grpc/ }).click()
+  const one = page.getByRole('region', { name: 'Message 2 in full' })
+  await one.getByText('"hello"').waitFor()
+  await one.getByText('42').waitFor()
+  await one.getByRole('button', { name: 'Hex' }).click()
+  await one.getByText('0a 05 68').waitFor()
 })
 
 describe('composing', () => {
@@ -338,7 +374,8 @@ for (const [size, colorScheme] of [[sizes[0], schemes[0]], [sizes[0], schemes[1]
     const p = look.page
     const name = (part: string) => `sending-${part}-${size.name}-${colorScheme}`
     const go = async (filter: string, tab: string) => {
-      const found = (await eaves.api<{ exchanges: { id: number }[] }>(`/exchanges?limit=1&after=0&filter=${encodeURIComponent(filter)}`)).exchanges[0]!.id
+      let found = 0
+      await until(async () => (found = (await eaves.api<{ exchanges: { id: number }[] }>(`/exchanges?limit=1&after=0&filter=${encodeURIComponent(filter)}`)).exchanges[0]?.id ?? 0) > 0, `${filter} to be recorded`)
       await p.evaluate(([n, t]) => { location.hash = `#/?id=${n}&tab=${t}` }, [found, tab] as const)
       return found
     }
