@@ -473,7 +473,7 @@ func (c *comparer) lines(where string, a, b []string) {
 		}
 		out := make([]string, len(list))
 		for i, s := range list {
-			out[i] = applyAll(c.masks, s)
+			out[i] = fold(s)
 		}
 		return out
 	}

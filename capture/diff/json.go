@@ -77,7 +77,9 @@ func (c *comparer) elements(where string, a, b []any) {
 func (c *comparer) keys(list []any) []string {
 	out := make([]string, len(list))
 	for i, v := range list {
-		out[i] = applyAll(c.masks, jsonText(v, true))
+		if out[i] = jsonText(v, true); len(c.masks) > 0 {
+			out[i] = fold(out[i])
+		}
 	}
 	return out
 }

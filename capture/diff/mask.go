@@ -79,11 +79,32 @@ func (m Mask) apply(s string) string {
 	})
 }
 
-func applyAll(list []Mask, s string) string {
-	for _, m := range list {
-		s = m.apply(s)
+// fold takes out of text what may be noise, roughly and fast: each run of word characters, dots, colons and dashes that is
+// five long and has a digit. Elements and lines that are the same then are held against one another.
+func fold(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	for i := 0; i < len(s); {
+		if !foldable(s[i]) {
+			b.WriteByte(s[i])
+			i++
+			continue
+		}
+		from, digit := i, false
+		for ; i < len(s) && foldable(s[i]); i++ {
+			digit = digit || s[i] >= '0' && s[i] <= '9'
+		}
+		if digit && i-from >= 5 {
+			b.WriteByte('#')
+		} else {
+			b.WriteString(s[from:i])
+		}
 	}
-	return s
+	return b.String()
+}
+
+func foldable(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '.' || c == ':' || c == '_' || c == '+'
 }
 
 // explain names the masks under which a and b are the same; nil: they differ.
