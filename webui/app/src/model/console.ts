@@ -385,12 +385,17 @@ export class Console {
     this.batches.value = this.batches.value.filter((b) => b !== batch)
   }
 
-  /** diffWithMarked compares the selection with the exchange that was marked last. */
+  /** diffWithMarked compares the selection with the exchange that was marked last; where none is, a replay with its original. */
   async diffWithMarked(): Promise<void> {
     const id = this.selected.value
     if (id === undefined) return
     await this.attempt('Comparing failed', async () => {
       const marked = (await api.list({ filter: 'is:marked', limit: 2 })).exchanges.find((x) => x.id !== id)
+      const original = this.current.value?.replayOf
+      if (!marked && original) {
+        this.comparing.value = { a: original, b: id }
+        return
+      }
       if (!marked) {
         this.say('Mark another exchange first (m), to compare this one with it.')
         return

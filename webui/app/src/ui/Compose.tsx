@@ -1,6 +1,6 @@
 // The form that sends a request: a captured one, changed, or a new one.
 
-import { useEffect, useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import * as api from '../api/client.ts'
 import type { Field, Overrides } from '../api/types.ts'
 import { essence, isText } from '../lib/content.ts'
@@ -118,6 +118,16 @@ export function Compose({ draft }: { draft: Draft }) {
   const unseen = hidden(`${method}${url}${lines ?? rows.map((r) => r.name + r.value).join('')}${content.kind === 'text' ? body : ''}`)
   const count = params(url).length
 
+  const state = JSON.stringify([method, url, lines ?? rows, content.kind === 'text' ? body : ''])
+  const untouched = useRef(state)
+  // The body comes later than the rest.
+  useEffect(() => { if (content.kind !== 'loading' && !(content.kind === 'text' && content.was === '\0')) untouched.current = state }, [content])
+  const close = () => {
+    const gone = () => (app.draft.value = undefined)
+    if (state === untouched.current) return gone()
+    app.confirming.value = { text: 'What was changed in this request is not sent, and lost when it is closed.', label: 'Close it', run: gone }
+  }
+
   const submit = async () => {
     setProblem('')
     setSending(true)
@@ -145,7 +155,7 @@ export function Compose({ draft }: { draft: Draft }) {
   }
 
   return (
-    <Dialog title={of ? `Edit and resend #${of.id}` : 'New request'} onClose={() => (app.draft.value = undefined)} class="compose">
+    <Dialog title={of ? `Edit and resend #${of.id}` : 'New request'} onClose={close} class="compose">
       <form
         onSubmit={(e) => { e.preventDefault(); void submit() }}
         onKeyDown={(e) => { if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) { e.preventDefault(); void submit() } }}
@@ -204,7 +214,7 @@ export function Compose({ draft }: { draft: Draft }) {
         {problem !== '' && <p class="note warn" role="alert">{visible(problem)}</p>}
         <footer>
           <span class="dim grow">Goes through the pipeline that live traffic takes; the result is a new exchange.</span>
-          <button type="button" class="button" onClick={() => (app.draft.value = undefined)}>Cancel</button>
+          <button type="button" class="button" onClick={close}>Cancel</button>
           <button type="submit" class="button primary" disabled={sending || content.kind === 'loading'} title="Ctrl+Enter">{sending ? 'Sending …' : plan.times > 1 ? `Send ${plan.times} times` : 'Send'}</button>
         </footer>
       </form>

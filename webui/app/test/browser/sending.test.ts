@@ -245,6 +245,23 @@ describe('composing', () => {
     await dialog().waitFor({ state: 'detached' })
   })
 
+  test('what was changed is not lost by a slip of the Esc key', async () => {
+    await row(page, '/first').click()
+    await page.keyboard.press('e')
+    await dialog().locator('.cm-editor').waitFor()
+    await page.keyboard.press('Escape')
+    await dialog().waitFor({ state: 'detached' })
+    await page.keyboard.press('e')
+    await dialog().locator('.cm-editor').waitFor()
+    await dialog().getByLabel('URL').fill(url('/changed'))
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog', { name: 'Are you sure?' }).getByRole('button', { name: 'Cancel' }).click()
+    assert.equal(await dialog().getByLabel('URL').inputValue(), url('/changed'))
+    await dialog().getByRole('button', { name: 'Cancel' }).click()
+    await page.getByRole('dialog', { name: 'Are you sure?' }).getByRole('button', { name: 'Close it' }).click()
+    await dialog().waitFor({ state: 'detached' })
+  })
+
   test('a curl command is taken apart', async () => {
     await page.keyboard.press('n')
     await dialog().getByRole('button', { name: 'here' }).click()
