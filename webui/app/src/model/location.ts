@@ -38,7 +38,7 @@ export function parse(hash: string): View {
   return {
     page: pages.find((p) => p === page) ?? 'traffic',
     section: sections.includes(section as Section) ? (section as Section) : 'certificates',
-    grouping: page === 'totals' ? groupings.find((g) => g === section) : undefined,
+    ...(page === 'totals' ? { grouping: groupings.find((g) => g === section) } : {}),
     filter: q.get('filter') ?? '',
     id: Number.isSafeInteger(id) && id > 0 ? id : undefined,
     tab: tabs.includes(tab) ? tab : 'overview',

@@ -44,7 +44,7 @@ export const look: readonly Action[] = [
   } })),
   { id: 'unsorted', label: 'Sort as they came', group: 'List', when: (app) => app.look.sorting.value !== undefined, needs: 'the list is as they came', run: (app) => { app.look.sorting.value = undefined } },
   {
-    id: 'mend', label: 'Do what helps with the failure', group: 'Exchange', keys: ['w'], pages: onTraffic, needs: 'choose an exchange that failed first',
+    id: 'mend', label: 'Do what helps with the failure', group: 'Exchange', keys: ['H'], pages: onTraffic, needs: 'choose an exchange that failed first',
     when: (app) => app.current.value !== undefined && fix(app.current.value) !== undefined, run: (app) => app.mend(),
   },
 ]
