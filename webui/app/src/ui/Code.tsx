@@ -54,7 +54,18 @@ export function Code({ bytes, lines, kind, colour, label, partial = false, findi
     setHit(h)
   }
 
-  const draw = (r: number) => {
+  // One of the buttons takes the focus; from it, arrows lead to the others and open and close.
+  const steer = (e: KeyboardEvent, line: number, shut: boolean) => {
+    const buttons = [...document.querySelectorAll<HTMLElement>('.code .fold button')]
+    const at = buttons.indexOf(e.currentTarget as HTMLElement)
+    if (e.key === 'ArrowDown' || e.key === 'ArrowUp') buttons[at + (e.key === 'ArrowDown' ? 1 : -1)]?.focus()
+    else if (e.key === 'ArrowLeft' && !shut || e.key === 'ArrowRight' && shut) toggle(line)
+    else return
+    e.preventDefault()
+    e.stopPropagation()
+  }
+
+  const draw = (r: number, lead: boolean) => {
     const line = shape.line[r]!
     const part = shape.part[r]!
     const opens = lines.close[line]! > 0
@@ -65,7 +76,10 @@ export function Code({ bytes, lines, kind, colour, label, partial = false, findi
         {foldable && (
           <span class="fold">
             {opens && part === 0 && (
-              <button type="button" tabIndex={-1} aria-expanded={!shut} aria-label={shut ? 'Unfold' : 'Fold'} onClick={() => toggle(line)}><Chevron open={!shut} /></button>
+              <button
+                type="button" tabIndex={lead ? 0 : -1} aria-expanded={!shut} aria-label={shut ? 'Unfold' : 'Fold'} title="← → fold and unfold, ↑ ↓ go on"
+                onClick={() => toggle(line)} onKeyDown={(e) => steer(e, line, shut)}
+              ><Chevron open={!shut} /></button>
             )}
           </span>
         )}
@@ -89,7 +103,10 @@ export function Code({ bytes, lines, kind, colour, label, partial = false, findi
           reveal={reveal} rows={shape.rows} rowHeight={18} label={label} class={`code ${foldable ? 'foldable' : ''}`}
           onColumns={(n) => setColumns(Math.max(24, n))}
         >
-          {(first, last) => Array.from({ length: last - first }, (_, i) => draw(first + i))}
+          {(first, last) => {
+            const lead = leading(lines, shape.line, shape.part, first, last)
+            return Array.from({ length: last - first }, (_, i) => draw(first + i, first + i === lead))
+          }}
         </VirtualRows>
         {canFold && (
           <p class="folding">
@@ -108,6 +125,12 @@ function Folded({ bytes, lines, line, kind, onClick }: { bytes: Uint8Array; line
   for (let i = line + 1; i < close && inside < 10000; i++) if (lines.depth[i] === lines.depth[line]! + 1 && (kind !== 'json' || !closes(bytes, lines, i))) inside++
   const end = close < lines.count ? decoder.decode(bytes.subarray(lines.starts[close]!, Math.min(lines.ends[close]!, lines.starts[close]! + 60))) : ''
   return <button type="button" class="folded" tabIndex={-1} onClick={onClick} aria-label="Unfold">… {inside >= 10000 ? 'many' : count(inside)} … {end}</button>
+}
+
+/** leading is the first of some rows that begins a container. */
+function leading(lines: Lines, line: Uint32Array, part: Uint32Array, first: number, last: number): number {
+  for (let r = first; r < last; r++) if (part[r] === 0 && lines.close[line[r]!]! > 0) return r
+  return -1
 }
 
 function closes(bytes: Uint8Array, lines: Lines, i: number): boolean {

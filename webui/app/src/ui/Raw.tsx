@@ -51,6 +51,9 @@ export function Raw({ x }: { x: Exchange }) {
       {/^HTTP\/[23]/.test(side === 'request' ? x.request.httpVersion : x.response?.httpVersion ?? '') && (
         <p class="note">This went over {side === 'request' ? x.request.httpVersion : x.response!.httpVersion} in binary frames; its head is written here as HTTP/1 writes one.</p>
       )}
+      {/chunked/i.test((side === 'request' ? x.request : x.response)?.headers?.find((f) => f.name.toLowerCase() === 'transfer-encoding')?.value ?? '') && (
+        <p class="note">The sizes between its chunks (Transfer-Encoding) are not kept; the chunks follow each other.</p>
+      )}
       {problem ? <p class="empty">{problem}</p> : !got ? <p class="empty">Loading …</p> : got.total === 0 ? <p class="empty">There was no answer.</p> : (
         <>
           {!whole && !hex && <p class="note">This is the first {size(got.bytes.length)} of {size(got.total)}; the hex view reads anywhere.</p>}

@@ -123,7 +123,7 @@ async function watch(): Promise<void> {
 async function neverStill(): Promise<void> {
   const longest = await page.evaluate(() => (window as unknown as { longest: number }).longest)
   console.log(`    longest pause of the page: ${Math.round(longest)} ms`)
-  assert.ok(longest < 1000, `the page stood still for ${longest} ms`)
+  assert.ok(longest < 1500, `the page stood still for ${longest} ms`)
 }
 
 test('script in URL, header, type and body stays text, in every view', async () => {
@@ -241,6 +241,7 @@ test('hostile bytes neither run nor freeze, whichever way they are looked at', a
     await row(page, path).click()
     await page.getByRole('tab', { name: 'Response' }).click()
     await page.getByRole('tabpanel').getByText(shown[path]!).first().waitFor()
+    if (path === '/parts') await page.getByText('../../‹U+202E›gnp.exe').first().waitFor()
     for (const b of await page.getByRole('group', { name: 'View' }).getByRole('button').all()) await b.click()
   }
   await row(page, '/token').click()
