@@ -39,6 +39,7 @@ func (k *checkpointer) due() {
 
 // run is the checkpointer's goroutine. Whatever fails here fails in the writer as well, which is where it is said.
 func (k *checkpointer) run(s *Store) {
+	yielding()
 	defer close(k.done)
 	for range k.wake {
 		if k.conn.exec("PRAGMA wal_checkpoint(PASSIVE)") != nil {

@@ -36,8 +36,8 @@ func (l *load) note(worked time.Duration) bool {
 	return l.strained
 }
 
-// pace has the indexer rest: a little, and nearly all of the time when there is so much traffic that both together are too
-// much. What it has not come to is looked into by searches.
+// pace has the indexer rest: a little, most of the time while there is traffic, and nearly all of it when there is so much
+// that both together are too much. What it has not come to is looked into by searches.
 type pace struct {
 	ctx          context.Context
 	store        *Store
@@ -58,8 +58,12 @@ func (p *pace) rest() bool {
 		return true
 	}
 	rest := worked / 4
-	if p.load.note(worked) && p.store.busy.Load() {
-		rest = worked * 40
+	if strained := p.load.note(worked); p.store.busy.Load() {
+		// A third of a CPU indexes some thousands of exchanges a second; more would be felt by what is under way.
+		rest = worked * 2
+		if strained {
+			rest = worked * 40
+		}
 	}
 	select {
 	case <-p.ctx.Done():

@@ -23,7 +23,7 @@ const (
 	indexedText = 1 << 20
 	// indexSlice is how long the indexer works before it looks whether it should rest, indexBatch for how long it
 	// gathers before it commits.
-	indexSlice = 5 * time.Millisecond
+	indexSlice = 2 * time.Millisecond
 	indexBatch = 500 * time.Millisecond
 	// indexRows and indexBytes are how much it reads at a time.
 	indexRows  = 100
@@ -207,6 +207,7 @@ func (x *textIndex) forgetOld(ctx context.Context) {
 
 // run is the indexer's goroutine.
 func (x *textIndex) run(ctx context.Context) {
+	yielding()
 	defer close(x.done)
 	defer x.close()
 	ticker := time.NewTicker(time.Second)
