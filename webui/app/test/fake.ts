@@ -182,6 +182,9 @@ function at(all: Exchange[], id: number): number {
 }
 
 function matches(x: Exchange, filter: string): boolean {
+  // Of the language it knows words of the URL, and which exchanges began lately.
+  const between = /^(?:\((.*)\) )?id>(\d+) id<=(\d+)$/.exec(filter)
+  if (between) return x.id > Number(between[2]) && x.id <= Number(between[3]) && matches(x, between[1] ?? '')
   return filter === '' || x.request.url.includes(filter)
 }
 

@@ -66,6 +66,10 @@ export class Feed {
   private generation = 0
   /** New exchanges that fresh does not count yet. */
   private begun = 0
+  /** Those since the last count of them began, and the newest exchange when the list stopped following. */
+  private since = 0
+  private left = 0
+  private freshening: ReturnType<typeof setTimeout> | undefined
   private drawn = 0
   private due = false
   private paging = { before: false, after: false }
@@ -76,6 +80,7 @@ export class Feed {
   private awaiting = false
 
   constructor() {
+    this.following.subscribe((on) => { if (!on) this.left = this.rows.newest })
     const handler: Handler = {
       hello: (_seq, resumed, store) => this.hello(resumed, store),
       exchange: (x) => this.take(x),
@@ -187,6 +192,7 @@ export class Feed {
       } else {
         await this.around(middle.id, generation)
         this.recount()
+        void this.countFresh()
       }
       this.loading.value = false
       this.failure.value = ''
@@ -278,7 +284,14 @@ export class Feed {
   }
 
   private take(x: Summary): void {
-    if (this.rows.apply(x) && !this.following.peek()) this.begun++
+    const isNew = this.rows.apply(x)
+    if (!this.following.peek() && x.id > this.left) {
+      if (isNew) {
+        this.begun++
+        this.since++
+      }
+      this.freshening ??= setTimeout(() => void this.countFresh(), 1000)
+    }
     this.onChange(x)
     this.draw()
   }
@@ -302,6 +315,32 @@ export class Feed {
         this.draw()
       }, () => {})
     }, later)
+  }
+
+  /**
+   * countFresh counts what has begun since the list stopped following. Exchanges are told of when they end, out of their order,
+   * and some not at all where there is a gap: counting one by one is only what there is until the server has counted.
+   */
+  private async countFresh(): Promise<void> {
+    clearTimeout(this.freshening)
+    this.freshening = undefined
+    if (!this.rows.atEnd) this.recount(0)
+    const { generation, left } = this
+    const filter = this.filter.value
+    const stale = () => generation !== this.generation || this.following.peek() || left !== this.left
+    try {
+      const newest = (await api.list({ filter, limit: 1 })).exchanges[0]?.id ?? 0
+      if (stale()) return
+      // What comes from here on is counted one by one.
+      const top = this.rows.newest = Math.max(this.rows.newest, newest)
+      this.since = 0
+      const { total } = await api.list({ filter: `${filter ? `(${filter}) ` : ''}id>${left} id<=${top}`, limit: 1, total: true })
+      if (stale() || total === undefined) return
+      this.begun = 0
+      this.fresh.value = total + this.since
+    } catch {
+      // The number stays too low until it is counted again.
+    }
   }
 
   private async catchUp(from: number, to: number): Promise<void> {

@@ -56,7 +56,7 @@ function Failure({ x }: { x: Exchange }) {
     <div class="failure" role="note">
       <p class="what"><ErrorText text={e.message} /></p>
       {e.hint && <p class="hint"><Text text={e.hint} lineBreaks={false} /></p>}
-      {helps && helps.kind !== 'try' && <p><button type="button" class="button primary" title="F" onClick={() => app.mend(x)}>{helps.label}</button></p>}
+      {helps && helps.kind !== 'try' && <p><button type="button" class="button primary" title="H" onClick={() => app.mend(x)}>{helps.label}</button></p>}
       {helps?.kind !== 'pass' && passingHelps(x) && (
         <p><button type="button" class="button" onClick={() => void app.passThrough(x.request.url)}>Pass {visible(hostname(x.request.url))} through</button></p>
       )}
