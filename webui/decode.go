@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"eaves/capture"
@@ -51,7 +52,12 @@ func (d *decodedBody) problem(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		p.Detail = fmt.Sprintf("at byte %d the transferred body ends within its %s coding; %d bytes could be decoded", d.taken(), codings, d.at)
 	default:
-		p.Detail = fmt.Sprintf("at byte %d the transferred body stops being %s: %v; %d bytes could be decoded", d.taken(), codings, err, d.at)
+		// Only these are read byte by byte.
+		where := "before"
+		if all := content.Codings(d.header); slices.Contains([]string{"gzip", "x-gzip", "deflate"}, all[len(all)-1]) {
+			where = "at"
+		}
+		p.Detail = fmt.Sprintf("%s byte %d the transferred body stops being %s: %v; %d bytes could be decoded", where, d.taken(), codings, err, d.at)
 	}
 	return p
 }

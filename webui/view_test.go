@@ -146,6 +146,20 @@ func TestBrokenCodingSaysWhere(t *testing.T) {
 	}
 }
 
+// Decoders that read ahead do not know the very byte, and do not claim to.
+func TestBrokenCodingOfReadersAhead(t *testing.T) {
+	l := newLab(t)
+	coded(l, 1, capture.StateDone, append([]byte{0x28, 0xb5, 0x2f, 0xfd}, bytes.Repeat([]byte{0xff}, 500)...), "zstd")
+	coded(l, 2, capture.StateDone, bytes.Repeat([]byte{0xff}, 500), "br")
+	for id := 1; id <= 2; id++ {
+		p := l.ask("GET", fmt.Sprintf("/api/v1/exchanges/%d/response/body?decoded=true", id), "", "Range", "bytes=0-99").problem(t, 422)
+		var at int
+		if _, err := fmt.Sscanf(p.Detail, "before byte %d the transferred body stops being", &at); err != nil || at < 1 || at > 504 {
+			t.Errorf("%d: %s", id, p.Detail)
+		}
+	}
+}
+
 func TestBombIsDecodedSoFarOnly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("decodes 256 MB")
