@@ -86,9 +86,11 @@ func (p *Proxy) tlsConfigs() (anywhere, local *tls.Config) {
 
 func (p *Proxy) tlsConfig() *tls.Config {
 	return &tls.Config{
-		MinVersion:   tls.VersionTLS10, // old devices are what one debugs
-		NextProtos:   []string{"h2", "http/1.1"},
-		KeyLogWriter: p.cfg.KeyLog,
+		MinVersion: tls.VersionTLS10, // old devices are what one debugs
+		// Small records at first are for slow links; here each of them is a system call.
+		DynamicRecordSizingDisabled: true,
+		NextProtos:                  []string{"h2", "http/1.1"},
+		KeyLogWriter:                p.cfg.KeyLog,
 		GetConfigForClient: func(info *tls.ClientHelloInfo) (*tls.Config, error) {
 			h := info.Conn.(*hello)
 			h.keep = false
