@@ -1,6 +1,6 @@
 // A search within a body: text or bytes, forwards and backwards, also through a hundred megabytes.
 
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { find, needle, type ByteSource } from '../lib/find.ts'
 import { size } from '../lib/format.ts'
 import { message } from '../model/console.ts'
@@ -23,10 +23,9 @@ export function Find({ source, bytes = false, onFound, onClose }: Props) {
   const [text, setText] = useState('')
   const [asHex, setHex] = useState(false)
   const [said, setSaid] = useState('')
-  useEffect(() => {
-    input.current?.focus()
-    return () => running.current?.abort()
-  }, [])
+  // At once: what is typed next is meant for it.
+  useLayoutEffect(() => input.current?.focus(), [])
+  useEffect(() => () => running.current?.abort(), [])
   useEffect(() => { hit.current = undefined }, [source])
 
   const go = (backwards: boolean) => {
