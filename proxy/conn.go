@@ -65,7 +65,10 @@ type clientConn struct {
 	br     *bufio.Reader
 	bw     *bufio.Writer
 	remote string
-	from   *guest
+	// ctx ends with the connection. Its flows hang from it, not all connections' from one: that would be one lock for all.
+	ctx  context.Context
+	end  context.CancelFunc
+	from *guest
 
 	// target is where the tunnel leads, nil outside one; tls what was agreed with the client in it.
 	target *target
@@ -83,6 +86,7 @@ type clientConn struct {
 
 func newClientConn(p *Proxy, nc net.Conn) *clientConn {
 	c := &clientConn{p: p, Conn: nc, tcp: nc, remote: nc.RemoteAddr().String(), from: p.clients.of(nc.RemoteAddr())}
+	c.ctx, c.end = context.WithCancel(p.quit)
 	c.br = readers.Get().(*bufio.Reader)
 	c.br.Reset(nc)
 	c.bw = writers.Get().(*bufio.Writer)
@@ -101,6 +105,7 @@ func (c *clientConn) layer(nc net.Conn) {
 
 // release gives the buffers back. Nobody may use the connection any more.
 func (c *clientConn) release() {
+	c.end()
 	c.br.Reset(nil)
 	readers.Put(c.br)
 	c.bw.Reset(nil)

@@ -147,7 +147,7 @@ func write(w http.ResponseWriter, resp *http.Response) {
 
 // flow begins a flow from a head, which may be incomplete or nil where the request was refused.
 func (c *clientConn) flow(head *wire.RequestHead, start time.Time) *flow {
-	f := c.p.newFlow(c.p.quit)
+	f := c.p.newFlow(c.ctx)
 	f.start, f.remote, f.from, f.clientTLS = start, c.remote, c.from, c.tls
 	f.proto = "HTTP/1.1"
 	if c.target != nil {

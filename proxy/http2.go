@@ -28,7 +28,7 @@ func (c *clientConn) serveHTTP2(nc net.Conn) {
 
 // streamFlow begins a flow from a stream's head.
 func (c *clientConn) streamFlow(s *h2.Stream) *flow {
-	f := c.p.newFlow(c.p.quit)
+	f := c.p.newFlow(c.ctx)
 	f.remote, f.from, f.clientTLS = c.remote, c.from, c.tls
 	f.proto, f.http2, f.straight = "HTTP/2", true, true
 	f.scheme, f.host, f.port, f.name = c.target.scheme, c.target.host, c.target.port, c.target.serverName

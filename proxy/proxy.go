@@ -251,6 +251,7 @@ func (p *Proxy) take(nc net.Conn) {
 	if p.draining.Load() {
 		p.mu.Unlock()
 		nc.Close()
+		c.release()
 		return
 	}
 	p.conns[c] = struct{}{}

@@ -49,6 +49,7 @@ func TestRefusedRequestLeavesNothing(t *testing.T) {
 		}
 		client.Close()
 		within(t, served, "the connection's end")
+		c.release()
 	}
 	if n := quit.children.Load(); n != 0 {
 		t.Errorf("%d contexts hang on the proxy's", n)

@@ -68,7 +68,7 @@ type Client struct {
 	hops *hop.Dialer
 	dead dead
 
-	mu     sync.Mutex
+	mu     sync.RWMutex
 	hosts  map[key]*host
 	timer  *time.Timer
 	closed bool

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"eaves/capture"
@@ -53,7 +54,7 @@ type host struct {
 	key    key
 	terms  *terms // nil without TLS
 	way    Route
-	users  int // calls between host and leave; guarded by Client.mu
+	users  atomic.Int32 // calls between host and leave; they begin under Client.mu
 
 	mu      sync.Mutex
 	idle    []*h1conn // oldest first
@@ -87,13 +88,20 @@ type carrier interface {
 
 // host returns the pool for a key, nil when the client is closed. leave has to be called.
 func (c *Client) host(k key, t *terms, w *Route) *host {
+	c.mu.RLock()
+	h := c.hosts[k]
+	if h != nil && !c.closed {
+		h.users.Add(1) // whoever forgets a host keeps everybody out meanwhile
+		c.mu.RUnlock()
+		return h
+	}
+	c.mu.RUnlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil
 	}
-	h := c.hosts[k]
-	if h == nil {
+	if h = c.hosts[k]; h == nil {
 		h = &host{client: c, key: k, way: *w}
 		if k.scheme == "https" {
 			own := *t
@@ -106,7 +114,7 @@ func (c *Client) host(k key, t *terms, w *Route) *host {
 			c.timer.Reset(c.sweepPeriod())
 		}
 	}
-	h.users++
+	h.users.Add(1)
 	return h
 }
 
@@ -118,11 +126,7 @@ func (c *Client) sweepPeriod() time.Duration {
 	return min(sweepEvery, c.cfg.IdleTimeout)
 }
 
-func (c *Client) leave(h *host) {
-	c.mu.Lock()
-	h.users--
-	c.mu.Unlock()
-}
+func (c *Client) leave(h *host) { h.users.Add(-1) }
 
 // sweep closes what was idle for too long or has died, and forgets hosts that nobody asks any more.
 func (c *Client) sweep() {
@@ -136,7 +140,7 @@ func (c *Client) sweep() {
 			continue
 		}
 		c.mu.Lock()
-		if h.users == 0 && h.retire(now, idle) {
+		if h.users.Load() == 0 && h.retire(now, idle) {
 			delete(c.hosts, h.key)
 		}
 		c.mu.Unlock()
