@@ -196,5 +196,8 @@ func hostPieces(column string, p hostpattern.Pattern) []string {
 	case suffix != "":
 		return []string{beginTerm(column), suffix + end}
 	}
+	if octets := p.Octets(); octets != "" {
+		return []string{beginTerm(column) + octets}
+	}
 	return nil
 }

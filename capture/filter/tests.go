@@ -319,6 +319,9 @@ func (t hostTest) sql(b *builder) string {
 				family = column + " LIKE '%:%'"
 			}
 			part = "(" + family + " AND eaves_host(" + column + ", " + b.arg(p.String()) + "))"
+			if pieces := hostPieces(t.host.name, p); pieces != nil {
+				part = b.narrow(part, mark, pieces)
+			}
 		}
 		if port, ok := p.Port(); ok && t.port != nil {
 			part = "(" + part + " AND x." + t.port.name + " = " + b.arg(int64(port)) + ")"

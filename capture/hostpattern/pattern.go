@@ -303,3 +303,12 @@ func (p Pattern) Any() bool { return p.set && p.kind == kindAny }
 
 // Port returns the port the pattern asks for; ok is false where it matches at any.
 func (p Pattern) Port() (port int, ok bool) { return p.port, p.port > 0 }
+
+// Octets returns what the text of each address of a block of IPv4 addresses begins with, "" where no whole octet tells.
+func (p Pattern) Octets() string {
+	if p.kind != kindBlock || !p.prefix.Addr().Is4() || p.prefix.Bits() < 8 {
+		return ""
+	}
+	octets := strings.SplitAfter(p.prefix.Addr().String(), ".")
+	return strings.Join(octets[:p.prefix.Bits()/8], "")
+}

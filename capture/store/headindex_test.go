@@ -21,7 +21,7 @@ func randomHead(rnd *rand.Rand, i int) *capture.Exchange {
 	}
 	x := sample(i)
 	x.Kind, x.Source = capture.Kind(pick("http", "websocket", "tunnel")), capture.Source(pick("proxy", "replay"))
-	x.Client = capture.Client{Address: pick("127.0.0.1:5000", "[::1]:80", "10.0.0.7:443"), Run: pick("", "", text())}
+	x.Client = capture.Client{Address: pick("127.0.0.1:5000", "[::1]:80", "10.0.0.7:443", "[::ffff:10.0.0.9]:443", "100.0.0.7:443"), Run: pick("", "", text())}
 	x.Request.Method = pick("GET", "get", "POST", "PURGE")
 	x.Request.URL = pick("http", "https", "wss") + "://" + pick("a.test", "api.Bank.test", "bücher.test", "10.0.0.7") + pick("", ":8443") + pick("", "/", "/path/"+text()) + pick("", "?q="+text())
 	x.Request.HTTPVersion = pick("HTTP/1.1", "HTTP/2")
@@ -45,7 +45,7 @@ var headFilters = strings.Split(`header[x-a]|header[x-a]:alpha|header[X-A]=beta|
 header[x-a]:"x=y: z"|header[x-a]:"\"quoted\""|header[x-a]>100|header[x-a]:straße|header[x-a]:"kelvin k"|-header[x-a]:alpha|header[x-a]!=alpha|header[x-a] in (alpha,beta)
 alpha|straße|path:/path|path=/|path=/path/alpha|path:path/*eta|query:q=alpha|query="q=Beta"|url:bank|url~alpha|https
 kind:websocket|kind in (websocket,tunnel)|-kind:http|is:replay|is:failed|is:open|is:websocket|method:PURGE|method=get|method:p*|scheme:wss|port:8443|port:80..500|proto:h2|proto:1.1
-host:*.bank.test|host:a.test|host:*.bank.test:8443|host:bücher.test|host:10.0.0.0/8|host in (a.test,*.bank.test)|type:json|type="text/plain"|client:10.0.0.7|client:"[::1]"|client:127.0.0.1:5000|run|run:alpha|run:199
+host:*.bank.test|host:a.test|host:*.bank.test:8443|host:bücher.test|host:10.0.0.0/8|host in (a.test,*.bank.test)|type:json|type="text/plain"|client:10.0.0.7|client:10.0.0.0/8|client:10.0.0.7/32|client:10.0.0.0/25|client:8.0.0.0/6|hop:10.0.0.0/8|client:"[::1]"|client:127.0.0.1:5000|run|run:alpha|run:199
 route:direct|route:proxy.corp|hop|hop:proxy.corp.test|hop:*.corp.test:3128|hop:*.corp.test:80|hop:proxy.corp.test:80|hop:bücher.test|hop:2001:db8::1|hop.status:407|hop.status:4xx|hop.status:200|bypass|bypass:corp
 tls.version:1.2|tls.version>1.2|alpn:h2|sni:b.test|sni:*.test|verified:no|verified|cert.asked|cert.asked:no|cert.sent|cert.sent:alpha|cert.rule:test|cert.verdict:rejected|cert.verdict:no-rule|alert:unknown_ca|alert|cert.expires:30d|cert.expires
 status:404|status:4xx|status:2xx|status:3xx..5xx|status>400|status!=200|took>1s|took>=60s|resp.size>1m|error|error:tls|error:refused|mark|comment:again|replay.of
