@@ -2,6 +2,7 @@
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import * as api from '../api/client.ts'
+import { values } from '../api/language.ts'
 import type { Field, Overrides } from '../api/types.ts'
 import { essence, isText } from '../lib/content.ts'
 import { curlRequest, looksLikeCurl } from '../lib/curlcommand.ts'
@@ -50,7 +51,13 @@ export function Compose({ draft }: { draft: Draft }) {
   const [told, setTold] = useState('')
   const [problem, setProblem] = useState('')
   const [sending, setSending] = useState(false)
-  const seen = useMemo(() => [...new Set([...was.map((f) => f.name), ...(app.detail.peek()?.request.headers ?? []).map((f) => f.name).filter((n) => !n.startsWith(':')), ...names()])], [was])
+  const [captured, setCaptured] = useState<readonly string[]>([])
+  const seen = useMemo(() => [...new Set([...was.map((f) => f.name), ...names(), ...captured])], [was, captured])
+  useEffect(() => {
+    const abort = new AbortController()
+    values('req.header', '', '', 100, abort.signal).then((v) => setCaptured(v.values.map((h) => h.value).filter((n) => !n.startsWith(':'))), () => {})
+    return () => abort.abort()
+  }, [])
 
   useEffect(() => {
     if (!of || of.request.bodySize === 0) return

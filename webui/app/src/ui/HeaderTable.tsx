@@ -1,6 +1,6 @@
 // Header fields to edit: one a row, in the order in which they are sent.
 
-import { useId } from 'preact/hooks'
+import { useId, useMemo } from 'preact/hooks'
 import { requestHeaders, usualValues } from '../lib/headernames.ts'
 import { moved } from '../lib/params.ts'
 import { Cross, Down, Plus, Up } from './icons.tsx'
@@ -16,7 +16,12 @@ export interface HeaderRow {
 export function HeaderTable({ rows, seen, onChange }: { rows: readonly HeaderRow[]; seen: readonly string[]; onChange: (rows: HeaderRow[]) => void }) {
   const names = useId()
   const change = (at: number, part: Partial<HeaderRow>) => onChange(rows.map((r, i) => (i === at ? { ...r, ...part, ...('value' in part || 'name' in part ? { raw: undefined } : {}) } : r)))
-  const known = [...new Set([...seen, ...requestHeaders])]
+  // Names that were seen come first; those that differ in case only are one.
+  const known = useMemo(() => {
+    const all = [...seen, ...requestHeaders]
+    const lower = all.map((n) => n.toLowerCase())
+    return all.filter((_, i) => lower.indexOf(lower[i]!) === i)
+  }, [seen])
   return (
     <div class="rows" role="group" aria-label="Headers">
       <datalist id={names}>{known.map((n) => <option key={n} value={n} />)}</datalist>

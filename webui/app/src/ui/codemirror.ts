@@ -1,7 +1,7 @@
 // CodeMirror, set up for bodies. It lives in a shadow root: there its styles are adopted style sheets, which a content
 // security policy without unsafe-inline lets be, and nothing of the page's reaches in but the colours.
 
-import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
+import { history, historyKeymap, standardKeymap } from '@codemirror/commands'
 import { json } from '@codemirror/lang-json'
 import { xml } from '@codemirror/lang-xml'
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting, syntaxTree } from '@codemirror/language'
@@ -59,7 +59,8 @@ export function edit(host: HTMLElement, text: string, label: string, language: L
         lineNumbers(), history(), drawSelection(), indentOnInput(), bracketMatching(), highlightActiveLine(),
         syntaxHighlighting(colours), theme, EditorView.lineWrapping, mode.of(speaking(language, problem)),
         // Tab goes on to the next field: whoever has only a keyboard gets out.
-        keymap.of([...defaultKeymap, ...historyKeymap]),
+        keymap.of([...standardKeymap, ...historyKeymap]),
+        EditorView.domEventHandlers({ beforeinput: replace }),
         EditorView.contentAttributes.of({ 'aria-label': label, 'aria-multiline': 'true', spellcheck: 'false', autocapitalize: 'off' }),
         EditorView.updateListener.of((u) => { if (u.docChanged && !setting) changed(u.state.doc.toString()) }),
       ],
@@ -76,6 +77,15 @@ export function edit(host: HTMLElement, text: string, label: string, language: L
     focus: () => view.focus(),
     close: () => view.destroy(),
   }
+}
+
+/** replace puts what is typed in the place of a selection. A browser left to do it keeps the look of what was there by an
+ * inline style, which the content security policy then has to stop. */
+function replace(e: InputEvent, view: EditorView): boolean {
+  if (e.inputType !== 'insertText' || e.isComposing || e.data === null || view.state.selection.main.empty || view.composing) return false
+  view.dispatch(view.state.replaceSelection(e.data), { userEvent: 'input.type', scrollIntoView: true })
+  e.preventDefault()
+  return true
 }
 
 interface Mistake {
