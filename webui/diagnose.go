@@ -78,7 +78,7 @@ func (s *Server) diagnostician(q Question) (Diagnostician, error) {
 
 func (s *Server) explain(w http.ResponseWriter, r *request) error {
 	values := r.URL.Query()
-	q := Question{URL: values.Get("url"), Certificate: values.Get("certificate")}
+	q := Question{URL: values.Get("url"), Certificate: values.Get("certificate"), Bypass: values.Get("bypass")}
 	for _, via := range values["via"] {
 		if via != "" {
 			q.Via = append(q.Via, via)

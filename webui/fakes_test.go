@@ -425,7 +425,7 @@ func newLab(t *testing.T, change ...func(*Config)) *lab {
 	l := &lab{t: t, store: newFakeStore(), sender: &fakeSender{}, rules: &fakeRules{}, logged: &strings.Builder{}}
 	var mu sync.Mutex
 	cfg := Config{
-		Token: testToken, Version: "1.2.3", Store: l.store, Sender: l.sender, Injector: l.sender, Rules: l.rules, Recording: &fakeRecording{on: true}, Diagnostician: fakeDiagnostician{}, Inventory: fakeInventory{},
+		Token: testToken, Version: "1.2.3", Store: l.store, Sender: l.sender, Injector: l.sender, Rules: l.rules, Recording: &fakeRecording{on: true}, Diagnostician: fakeDiagnostician{}, Inventory: fakeInventory{}, Retention: &fakeRetention{keep: 1 << 30},
 		About:       About{Proxy: "127.0.0.1:8484", Console: "http://127.0.0.1:8485", CA: "/data/ca.pem", Data: "/data"},
 		Certificate: func() []byte { return []byte("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n") },
 		Assets:      fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>eaves</title>")}, "app.js": {Data: []byte("'use strict'")}, "a/b.css": {Data: []byte("p{}")}},

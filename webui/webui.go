@@ -82,6 +82,8 @@ type Config struct {
 	Inventory Inventory
 	// Routes keeps the ways through parent proxies. Without it, every host is reached directly.
 	Routes ProxyRoutes
+	// Retention says how much is kept. Without it, that is not for the console to know.
+	Retention Retainer
 	// Onboarding knows how devices reach the proxy, and which have. Without it, none do.
 	Onboarding Onboarding
 	// Filters keeps the filters that have names. Without it, there are none and none can be added.

@@ -15,7 +15,7 @@ import (
 const (
 	// watchEvery is how often the writer and the file are looked at.
 	watchEvery = time.Second
-	// retainEvery is how often the retention that Config asks for is applied.
+	// retainEvery is how often the retention is applied, beside when it changes.
 	retainEvery = 15 * time.Second
 	// stuckAfter is how long one commit may take before traffic stops waiting for it.
 	stuckAfter = 5 * time.Second
@@ -34,6 +34,8 @@ func (s *Store) maintain(ctx context.Context, left []leftover) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.retained:
+			retained = time.Time{}
 		case <-ticker.C:
 		}
 		s.watch()
@@ -85,17 +87,18 @@ func (s *Store) watch() {
 	}
 }
 
-// retain applies the retention that Config asks for.
+// retain applies the retention.
 func (s *Store) retain(ctx context.Context) {
 	var err error
-	if s.cfg.MaxAge > 0 {
-		_, err = s.pruneAge(ctx, nil, s.cfg.MaxAge)
+	r := s.retention.Load()
+	if r.MaxAge > 0 {
+		_, err = s.pruneAge(ctx, nil, r.MaxAge)
 	}
-	if err == nil && s.cfg.MaxSize > 0 {
+	if err == nil && r.MaxSize > 0 {
 		var size storeSize
-		if size, err = s.size(ctx); err == nil && size.used() > s.cfg.MaxSize {
+		if size, err = s.size(ctx); err == nil && size.used() > r.MaxSize {
 			// A little more than has to be, so that it does not have to be again at once.
-			_, err = s.pruneSize(ctx, s.cfg.MaxSize-s.cfg.MaxSize/32)
+			_, err = s.pruneSize(ctx, r.MaxSize-r.MaxSize/32)
 		}
 	}
 	if err == nil {

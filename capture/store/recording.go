@@ -80,7 +80,7 @@ func (r *recording) Body(side capture.Side, p []byte) {
 	if side == capture.SideRequest {
 		sp = &r.req
 	}
-	limit := s.cfg.Keep
+	limit := s.retention.Load().Keep
 	if sp.kept >= pressedKeep && r.x.Source != capture.SourceImport && s.writer.behind() {
 		// The disk does not keep up: what is large already stops here, visibly, before traffic has to wait.
 		limit = sp.kept
@@ -127,7 +127,7 @@ func (r *recording) Message(m capture.Message) {
 	if m.Size < int64(len(m.Data)) {
 		m.Size = int64(len(m.Data))
 	}
-	limit := min(s.cfg.Keep, maxMessage)
+	limit := min(s.retention.Load().Keep, maxMessage)
 	if s.health.failing() && s.queue.bytes.Load() > failingBytes {
 		limit = 0
 	}

@@ -179,7 +179,7 @@ func (w *writer) remove(ids []int64) (removed []int64, unused []digest, err erro
 }
 
 // Prune says what is to go. Age and size take the oldest first and spare what is marked; a filter takes what it names.
-// The zero value stands for the retention that Config asks for.
+// The zero value stands for the retention.
 type Prune struct {
 	Filter    *filter.Filter // nil: all
 	OlderThan time.Duration  // 0: of any age
@@ -203,7 +203,8 @@ func (s *Store) Prune(ctx context.Context, p Prune) (PruneResult, error) {
 		return result, err
 	}
 	if empty(p.Filter) && p.OlderThan <= 0 && p.MaxSize <= 0 {
-		p.OlderThan, p.MaxSize = s.cfg.MaxAge, s.cfg.MaxSize
+		r := s.retention.Load()
+		p.OlderThan, p.MaxSize = r.MaxAge, r.MaxSize
 	}
 	if !empty(p.Filter) || p.OlderThan > 0 {
 		n, err := s.pruneAge(ctx, p.Filter, p.OlderThan)

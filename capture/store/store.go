@@ -19,21 +19,12 @@ import (
 type Config struct {
 	// Dir is the data directory. The database is eaves.db in it, large bodies are in bodies.
 	Dir string
-	// Keep is how much of one body is kept; 0 stands for 1 GiB. What is beyond is counted.
-	Keep int64
-	// MaxSize is how large the store may grow before the oldest unmarked exchanges go; 0 stands for 20 GiB, less for no
-	// limit.
-	MaxSize int64
-	// MaxAge is how old an unmarked exchange may get; 0 for no limit.
-	MaxAge time.Duration
+	// Keep, MaxSize and MaxAge are the retention until SetRetention says otherwise.
+	Keep, MaxSize int64
+	MaxAge        time.Duration
 	// Log is told, in one line each, what a person should know: that recording stands still, or goes on.
 	Log func(string)
 }
-
-const (
-	defaultKeep    = 1 << 30
-	defaultMaxSize = 20 << 30
-)
 
 // The stages that an exchange's error can have beside those of traffic.
 const (
@@ -77,18 +68,16 @@ type Store struct {
 	gone       atomic.Bool        // it is not there any more
 	rest       context.CancelFunc // ends maintain
 	maintained chan struct{}      // closed: it has ended
+
+	retention atomic.Pointer[Retention]
+	retained  chan struct{} // holds one: the retention has changed
 }
 
 // Open opens the store in a directory, making or migrating its database. The caller holds the directory's lock.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	if cfg.Keep == 0 {
-		cfg.Keep = defaultKeep
-	}
-	if cfg.MaxSize == 0 {
-		cfg.MaxSize = defaultMaxSize
-	}
-	s := &Store{cfg: cfg, stop: make(chan struct{}), drained: make(chan struct{}), closed: make(chan struct{}), maintained: make(chan struct{})}
+	s := &Store{cfg: cfg, retained: make(chan struct{}, 1), stop: make(chan struct{}), drained: make(chan struct{}), closed: make(chan struct{}), maintained: make(chan struct{})}
 	s.health.now.State, s.health.broken = HealthOK, s.queue.setFree
+	s.retention.Store(Retention{cfg.Keep, cfg.MaxSize, cfg.MaxAge}.settled())
 	s.open.init()
 	s.queue.init()
 	left, err := s.acquire(ctx)

@@ -47,6 +47,8 @@ export interface Ready {
 export class Eaves {
   ready!: Ready
   private child: ChildProcess | undefined
+  /** More flags of eaves run, from the next start on. */
+  arguments: string[] = []
   readonly dir = temporary()
 
   /** prefix is a command to run eaves with. */
@@ -58,7 +60,7 @@ export class Eaves {
     rmSync(file, { force: true })
     const [command, ...args] = [
       ...this.prefix, build(), 'run', '--data', data, '--ready-file', file,
-      '--listen', this.ready?.proxy ?? '127.0.0.1:0', '--console', this.ready ? new URL(this.ready.console).host : '127.0.0.1:0',
+      '--listen', this.ready?.proxy ?? '127.0.0.1:0', '--console', this.ready ? new URL(this.ready.console).host : '127.0.0.1:0', ...this.arguments,
     ]
     const child = spawn(command!, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...this.env } })
     this.child = child

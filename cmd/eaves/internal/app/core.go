@@ -96,11 +96,8 @@ func openCore(ctx context.Context, cfg *config.Config, dir *datadir.Dir, log fun
 			return nil, failure.New("opening the key log", err, "")
 		}
 	}
-	maxSize := cfg.MaxSize
-	if maxSize == 0 {
-		maxSize = -1 // the store's word for no limit
-	}
-	c.store, err = store.Open(ctx, store.Config{Dir: dir.Path(), Keep: cfg.Keep, MaxSize: maxSize, MaxAge: cfg.MaxAge, Log: log})
+	kept := forStore(retentionOf(cfg, c.settings.Get()))
+	c.store, err = store.Open(ctx, store.Config{Dir: dir.Path(), Keep: kept.Keep, MaxSize: kept.MaxSize, MaxAge: kept.MaxAge, Log: log})
 	if err != nil {
 		hint := ""
 		if o := (*store.OpenError)(nil); errors.As(err, &o) {
@@ -122,6 +119,10 @@ func openCore(ctx context.Context, cfg *config.Config, dir *datadir.Dir, log fun
 		c.anchors.Set(s.Trust)
 		c.setPolicies(s.TLSPolicies)
 		c.decider.Store(c.routing.decide(s))
+		if next := forStore(retentionOf(cfg, s)); next != kept {
+			kept = next
+			c.store.SetRetention(next)
+		}
 	})
 	c.proxy = c.newProxy(cfg, log)
 	return c, nil
@@ -200,6 +201,7 @@ func (c *core) newConsole(about webui.About, hosts []string, guests webui.Onboar
 		TLSPolicies:        policyKeeper{c},
 		Secrets:            secretKeeper{c},
 		Routes:             routeKeeper{c},
+		Retention:          retentionKeeper{c, c.routing.cfg},
 		Filters:            filterKeeper{c.settings},
 		Onboarding:         guests,
 

@@ -46,6 +46,7 @@ type Settings struct {
 	Filters               []SavedFilter       `json:"filters"`
 	// DefaultRoute is nil where nobody has changed it.
 	DefaultRoute *route.Default `json:"defaultRoute,omitempty"`
+	Retention    Retention      `json:"retention,omitzero"`
 }
 
 // defaults are the settings of a fresh data directory.
@@ -231,6 +232,9 @@ func (s *Settings) validate() error {
 		if err := l.validate(s); err != nil {
 			return err
 		}
+	}
+	if err := s.Retention.validate(); err != nil {
+		return fmt.Errorf("%w retention: %w", ErrInvalid, err)
 	}
 	if s.DefaultRoute != nil {
 		if _, _, err := s.DefaultRoute.Read(); err != nil {

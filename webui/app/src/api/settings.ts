@@ -102,6 +102,8 @@ export interface RouteRule {
   password?: string
   schemes?: string[] | null
   passwordSet?: boolean
+  /** What may not work about it. */
+  warnings?: Warning[] | null
 }
 
 export interface RouteInput {

@@ -12,8 +12,8 @@ export const tabNames: Record<Tab, string> = {
 const formerly: Record<string, Tab> = { headers: 'request', body: 'response' }
 
 /** The parts of the settings, each with an address of its own: #/settings/trust */
-export type Section = 'certificates' | 'trust' | 'tls' | 'routes' | 'inventory'
-export const sections: readonly Section[] = ['certificates', 'trust', 'tls', 'routes', 'inventory']
+export type Section = 'certificates' | 'trust' | 'tls' | 'routes' | 'bypass' | 'retention' | 'secrets' | 'inventory'
+export const sections: readonly Section[] = ['certificates', 'trust', 'tls', 'routes', 'bypass', 'retention', 'secrets', 'inventory']
 
 export interface View {
   page: 'traffic' | 'rules' | 'settings' | 'start' | 'totals' | 'load'

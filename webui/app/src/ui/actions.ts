@@ -90,7 +90,7 @@ const filter: Action[] = [
   { id: 'show-all', label: 'Show all: no filter', group: 'Filter', when: (app) => app.typed.value !== '', needs: 'there is no filter', run: (app) => app.setFilter('') },
 ]
 
-const sectionNames: Record<Section, string> = { certificates: 'client certificates', trust: 'trust', tls: 'TLS policies', routes: 'routes', inventory: 'all certificates' }
+const sectionNames: Record<Section, string> = { certificates: 'client certificates', trust: 'trust', tls: 'TLS policies', routes: 'routes', bypass: 'bypass', retention: 'retention', secrets: 'secrets', inventory: 'all certificates' }
 
 const places: Action[] = [
   { id: 'go-traffic', label: 'Traffic', group: 'Go to', run: (app) => { app.page.value = 'traffic' } },
@@ -102,12 +102,18 @@ const places: Action[] = [
 
 const settings: Action[] = [
   {
-    id: 'section-nth', label: 'Section of the settings', group: 'Settings', keys: ['1', '2', '3', '4', '5'], written: '1 … 5', pages: ['settings'], keyOnly: true,
+    id: 'section-nth', label: 'Section of the settings', group: 'Settings', keys: ['1', '2', '3', '4', '5', '6', '7', '8'], written: '1 … 8', pages: ['settings'], keyOnly: true,
     run: (_, { key }) => document.querySelectorAll<HTMLElement>('.sections a')[Number(key) - 1]?.click(),
   },
   {
     id: 'add', label: 'Add an entry', group: 'Settings', keys: ['a'], pages: ['settings'], needs: 'open a part of the settings first',
-    when: (app) => app.page.value === 'settings' && app.section.value !== 'inventory', run: (app) => app.settings(app.section.value, {}),
+    when: (app) => app.page.value === 'settings' && !['inventory', 'retention'].includes(app.section.value),
+    run: (app) => {
+      // Some parts are added to where they are, the others in a form of their own.
+      const here = document.querySelector<HTMLElement>('.section [data-add]')
+      if (here) here.focus()
+      else app.settings(app.section.value, {})
+    },
   },
   // The list of routes takes these itself.
   { id: 'move-route', label: 'Move a route', group: 'Settings', written: 'Alt+↑, Alt+↓', keyOnly: true, run: () => false },

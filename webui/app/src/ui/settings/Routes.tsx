@@ -9,7 +9,7 @@ import { useConsole } from '../context.ts'
 import { Command } from '../Command.tsx'
 import { Down, Edit, Plus, Pulse, Trash, Up } from '../icons.tsx'
 import { HostText, Text } from '../Text.tsx'
-import { failed, Field, fine, FormProblem, Intro, Reading, Switch, useRead } from './parts.tsx'
+import { failed, Field, fine, FormProblem, Intro, Reading, Switch, useRead, Warnings } from './parts.tsx'
 import { WayEditor } from './WayEditor.tsx'
 
 /** RoutesSection lists the routes in their order, and what holds where none matches. */
@@ -78,6 +78,7 @@ function Entry({ r, at, last, onMove }: { r: RouteRule; at: number; last: number
         {(r.user || r.passwordSet) && (
           <p class="dim small">{r.user ? <>as <Text text={r.user} /></> : 'authenticated'}{r.passwordSet ? `, password ${r.password ? `from ${visible(r.password)}` : 'kept'}` : ', no password'}{r.schemes?.length ? `, by ${r.schemes.join(', ')}` : ''}</p>
         )}
+        <Warnings list={r.warnings} />
       </td>
       <td class="c-actions">
         <button type="button" class="tool" aria-label={`Move the route for ${r.host} up`} title="Earlier (Alt+↑)" disabled={at === 0} onClick={() => onMove(at - 1)}><Up /></button>
@@ -132,7 +133,7 @@ function Default({ value }: { value: DefaultRoute }) {
       <form onSubmit={(e) => { e.preventDefault(); void save() }} noValidate>
         <WayEditor way={way} onChange={setWay} strict={touched} problem={problem.at.way} label="Way where no route matches" />
         <Field label="Bypass: reached directly" wrong={problem.at.bypass}
-          note="Hosts, .suffixes, *.wildcards, networks (10.0.0.0/8), ports (host:8080), <local>; separated by commas.">
+          note={<>Hosts, .suffixes, *.wildcards, networks (10.0.0.0/8), ports (host:8080), {'<local>'}; separated by commas. <a href="#/settings/bypass" onClick={(e) => { e.preventDefault(); app.settings('bypass') }}>Entry by entry</a></>}>
           {(a) => <input type="text" {...a} value={bypass} spellcheck={false} autocapitalize="off" autocomplete="off" placeholder="<local>, .corp.example, 10.0.0.0/8" onInput={(e) => setBypass(e.currentTarget.value)} />}
         </Field>
         <Command text={defaultRouteCommand(writeVia(way), bypass)} />

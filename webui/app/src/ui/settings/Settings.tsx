@@ -12,9 +12,14 @@ import { Policies, PolicyForm } from './Policies.tsx'
 import { RouteForm } from './RouteForm.tsx'
 import { RoutesSection } from './Routes.tsx'
 import { Trust, TrustForm } from './Trust.tsx'
+import { lazily } from '../lazy.tsx'
+
+const BypassSection = lazily(() => import('./Bypass.tsx').then((m) => m.Bypass))
+const RetentionSection = lazily(() => import('./Retention.tsx').then((m) => m.Retention))
+const SecretsSection = lazily(() => import('./Secrets.tsx').then((m) => m.Secrets))
 
 export const sectionNames: Record<Section, string> = {
-  certificates: 'Client certificates', trust: 'Trust', tls: 'TLS policies', routes: 'Routes', inventory: 'Inventory',
+  certificates: 'Client certificates', trust: 'Trust', tls: 'TLS policies', routes: 'Routes', bypass: 'Bypass', retention: 'Retention', secrets: 'Secrets', inventory: 'Inventory',
 }
 
 export function SettingsPage() {
@@ -43,6 +48,9 @@ export function SettingsPage() {
           {section === 'trust' && <Trust />}
           {section === 'tls' && <Policies />}
           {section === 'routes' && <RoutesSection />}
+          {section === 'bypass' && <BypassSection />}
+          {section === 'retention' && <RetentionSection />}
+          {section === 'secrets' && <SecretsSection />}
           {section === 'inventory' && <Inventory />}
         </section>
       </div>
