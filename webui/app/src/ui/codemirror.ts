@@ -79,10 +79,10 @@ export function edit(host: HTMLElement, text: string, label: string, language: L
   }
 }
 
-/** replace puts what is typed in the place of a selection. A browser left to do it keeps the look of what was there by an
+/** replace puts what is typed in the place of the selection. A browser left to do it keeps the look of what was there by an
  * inline style, which the content security policy then has to stop. */
 function replace(e: InputEvent, view: EditorView): boolean {
-  if (e.inputType !== 'insertText' || e.isComposing || e.data === null || view.state.selection.main.empty || view.composing) return false
+  if (e.inputType !== 'insertText' || e.isComposing || e.data === null || view.composing || view.state.selection.main.empty) return false
   view.dispatch(view.state.replaceSelection(e.data), { userEvent: 'input.type', scrollIntoView: true })
   e.preventDefault()
   return true
