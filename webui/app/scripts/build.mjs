@@ -1,17 +1,34 @@
 // Builds the console into webui/dist. The same sources give the same bytes: no times, no paths, no maps.
 import { build } from 'esbuild'
-import { cp, mkdir, readdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const app = join(dirname(fileURLToPath(import.meta.url)), '..')
+
+/** needed are the chunks that app.js cannot begin without. */
+function needed(metafile) {
+  const outputs = new Map(Object.entries(metafile.outputs).map(([path, o]) => [basename(path), o]))
+  const names = new Set()
+  const add = (name) => {
+    for (const i of outputs.get(name).imports) {
+      const chunk = basename(i.path)
+      if (i.kind !== 'import-statement' || names.has(chunk)) continue
+      names.add(chunk)
+      add(chunk)
+    }
+  }
+  add('app.js')
+  return names
+}
 
 /** bundle writes the console's files to out. */
 export async function bundle(out) {
   await mkdir(out, { recursive: true })
   for (const name of await readdir(out)) await rm(join(out, name), { recursive: true })
-  await build({
+  const { metafile } = await build({
     absWorkingDir: app,
+    metafile: true,
     entryPoints: { app: 'src/main.tsx', worker: 'src/worker.ts' },
     outdir: out,
     bundle: true,
@@ -27,7 +44,10 @@ export async function bundle(out) {
     sourcemap: false,
     logLevel: 'warning',
   })
-  await cp(join(app, 'src/index.html'), join(out, 'index.html'))
+  // The page is told at once of all parts that its script is made of: else it learns of one only from reading another.
+  const parts = [...needed(metafile)].sort().map((name) => `<link rel="modulepreload" href="${name}">\n`).join('')
+  const page = await readFile(join(app, 'src/index.html'), 'utf8')
+  await writeFile(join(out, 'index.html'), page.replace('<script', () => `${parts}<script`))
   await cp(join(app, 'src/favicon.svg'), join(out, 'favicon.svg'))
 }
 

@@ -20,4 +20,7 @@ import './style/bodies.css'
 const app = new Console()
 app.start()
 listenToKeys(app)
-render(<ConsoleContext.Provider value={app}><App /></ConsoleContext.Provider>, document.getElementById('app')!)
+const root = document.getElementById('app')!
+// What the document itself shows ahead of this script.
+root.replaceChildren()
+render(<ConsoleContext.Provider value={app}><App /></ConsoleContext.Provider>, root)

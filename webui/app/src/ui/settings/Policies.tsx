@@ -2,13 +2,13 @@ import { useState } from 'preact/hooks'
 import * as settings from '../../api/settings.ts'
 import type { Policy, PolicyInput } from '../../api/settings.ts'
 import { policyCommand } from '../../lib/command.ts'
-import { meaning, patternProblem } from '../../lib/pattern.ts'
+import { exampleURL, meaning, patternProblem } from '../../lib/pattern.ts'
 import { policyProblems, policyWords, suites, versions, words } from '../../lib/policy.ts'
 import type { Form } from '../../model/console.ts'
 import { useConsole } from '../context.ts'
 import { Dialog } from '../dialogs.tsx'
 import { Command } from '../Command.tsx'
-import { Caution, Edit, Plus, Trash } from '../icons.tsx'
+import { Caution, Edit, Plus, Pulse, Trash } from '../icons.tsx'
 import { HostText } from '../Text.tsx'
 import { failed, Field, fine, FormProblem, Intro, Reading, Switch, useRead } from './parts.tsx'
 
@@ -21,7 +21,10 @@ export function Policies() {
     <>
       <Intro
         command="eaves tls set '*.old.example' --min 1.0 --verify off"
-        action={<button type="button" class="button primary" onClick={() => app.settings('tls', {})} title="Add a TLS policy (a)"><Plus /> Add</button>}
+        action={<>
+          <button type="button" class="button primary" onClick={() => app.settings('tls', {})} title="Add a TLS policy (a)"><Plus /> Add</button>
+          <button type="button" class="button" onClick={() => app.try({ url: 'https://' })} title="Connect to an address and see each stage (t)"><Pulse /> Test an address</button>
+        </>}
       >
         How TLS is spoken to some hosts: versions, ciphers, verification. The most specific pattern wins, as a whole.
       </Intro>
@@ -56,6 +59,7 @@ function Entry({ p }: { p: Policy }) {
         {p.verify === false && <ul class="warnings"><li><Caution /> <span>whoever answers is believed</span></li></ul>}
       </td>
       <td class="c-actions">
+        <button type="button" class="tool" aria-label={`Test the policy for ${p.host}`} title="Connect with it and see each stage" onClick={() => app.try({ url: exampleURL(p.host) })}><Pulse /></button>
         <button type="button" class="tool" aria-label={`Change the policy for ${p.host}`} title="Change" onClick={() => app.settings('tls', { was: p })}><Edit /></button>
         <button type="button" class="tool" aria-label={`Remove the policy for ${p.host}`} title="Remove" onClick={remove}><Trash /></button>
       </td>

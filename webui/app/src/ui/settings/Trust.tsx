@@ -4,14 +4,14 @@ import type { TrustEntry, TrustInput } from '../../api/settings.ts'
 import { commonName } from '../../lib/certificate.ts'
 import { trustCommand } from '../../lib/command.ts'
 import { base64 } from '../../lib/curl.ts'
-import { meaning, patternProblem } from '../../lib/pattern.ts'
+import { exampleURL, meaning, patternProblem } from '../../lib/pattern.ts'
 import { longestFile, read, whatIs } from '../../lib/upload.ts'
 import { visible } from '../../lib/visible.ts'
 import { message, type Form } from '../../model/console.ts'
 import { useConsole } from '../context.ts'
 import { Dialog } from '../dialogs.tsx'
 import { Command } from '../Command.tsx'
-import { Edit, Plus, Trash } from '../icons.tsx'
+import { Edit, Plus, Pulse, Trash } from '../icons.tsx'
 import { HostText, Text } from '../Text.tsx'
 import { Drop, Expires, failed, Field, fine, FormProblem, Intro, Reading, Switch, useRead, Warnings } from './parts.tsx'
 
@@ -26,7 +26,10 @@ export function Trust() {
     <>
       <Intro
         command="eaves trust add corporate-ca.pem --host '*.corp.example'"
-        action={<button type="button" class="button primary" onClick={() => app.settings('trust', {})} title="Add a CA (a)"><Plus /> Add</button>}
+        action={<>
+          <button type="button" class="button primary" onClick={() => app.settings('trust', {})} title="Add a CA (a)"><Plus /> Add</button>
+          <button type="button" class="button" onClick={() => app.try({ url: 'https://' })} title="Connect to an address and see each stage (t)"><Pulse /> Test an address</button>
+        </>}
       >
         CAs that may sign origins and parent proxies, beside those the system trusts; for every host, or for some.
       </Intro>
@@ -65,6 +68,7 @@ function Entry({ t }: { t: TrustEntry }) {
       </td>
       <td class="c-expires">{certs.map((c) => <p key={c.sha256}><Expires c={c} /></p>)}</td>
       <td class="c-actions">
+        <button type="button" class="tool" aria-label={`Test ${name}`} title="Connect to a server that it signed and see each stage" onClick={() => app.try({ url: exampleURL(t.host) })}><Pulse /></button>
         <button type="button" class="tool" aria-label={`Change ${name}`} title="Change" onClick={() => app.settings('trust', { was: t })}><Edit /></button>
         <button type="button" class="tool" aria-label={`Remove ${name}`} title="Remove" onClick={remove}><Trash /></button>
       </td>
