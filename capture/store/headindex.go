@@ -243,7 +243,7 @@ func matchPieces(pieces []string) string {
 const (
 	maxAlternatives = 32
 	fewCandidates   = 16
-	mostCandidates  = 4000
+	mostCandidates  = 50_000
 )
 
 // Narrow implements filter.Narrower. What every few exchanges have is no help: to look at all is quicker then. How many
@@ -256,7 +256,11 @@ func (b bodySearch) Narrow(test string, args []any, alternatives [][]string) (st
 	if match == "" {
 		return "", nil, false
 	}
-	most := min(fewCandidates+uint64(b.hi-b.lo)/(4<<termBlockBits), mostCandidates)
+	share := uint64(b.hi-b.lo) / (4 << termBlockBits)
+	if strings.Contains(test, "d.") {
+		share *= 8 // to look into details costs far more than into a row
+	}
+	most := min(fewCandidates+share, mostCandidates)
 	n, err := b.heads.integer(b.ctx, "SELECT count(*) FROM (SELECT 1 FROM search.head WHERE head MATCH ? AND rowid BETWEEN ? AND ? LIMIT ?)", match, b.lo, b.hi, int64(most))
 	if err != nil || n >= int64(most) {
 		return "", nil, false
