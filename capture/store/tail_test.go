@@ -224,3 +224,29 @@ func TestWhatATransactionHeldIsThereAfterAKill(t *testing.T) {
 		t.Error("no kill met an open transaction")
 	}
 }
+
+// What comes in the very moment in which the store closes is committed, not left in a transaction that nobody ends.
+func TestCloseUnderLoadLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	total := 0
+	for round := range 8 {
+		s := openStore(t, Config{Dir: dir})
+		// Until the writer is loaded, and so gathers and leaves transactions open.
+		for began := time.Now(); time.Since(began) < 2*sweepEvery+sweepEvery/2; total++ {
+			record(s, total, 200, "body")
+			if total%20 == 0 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		s.Begin(sample(total))
+		total++
+		if err := s.Close(testContext(t)); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+	}
+	s := openStore(t, Config{Dir: dir})
+	page, err := s.List(testContext(t), Query{Limit: 1, Total: true})
+	if err != nil || page.Total != int64(total) {
+		t.Errorf("%d were recorded, %d are there, %v", total, page.Total, err)
+	}
+}

@@ -141,7 +141,6 @@ func (w *writer) run() {
 		case <-s.stop:
 			stopping = true
 		}
-		w.finishing = stopping
 		if wait := gatherFor - time.Since(w.lastBatch); wait > 0 && w.loaded && !stopping && !s.queue.full() {
 			gather.Reset(wait)
 			select {
@@ -154,6 +153,7 @@ func (w *writer) run() {
 				stopping = true
 			}
 		}
+		w.finishing = stopping // it may have begun to while more was gathered
 		if len(held) > 0 && time.Now().Before(w.retryAt) && !stopping {
 			held = w.keepSome(append(held, s.queue.take()...))
 			continue
