@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -61,7 +60,8 @@ func (p *pipes) dial(t *testing.T) (*websocket.Conn, *written) {
 	client, server := net.Pipe()
 	w := &written{Conn: server}
 	p.conns <- w
-	conn, _, err := websocket.NewClient(client, &url.URL{Scheme: "ws", Host: p.Addr().String(), Path: "/api/v1/stream"}, http.Header{"Authorization": {"Bearer " + testToken}}, 0, 0)
+	dialer := websocket.Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) { return client, nil }}
+	conn, _, err := dialer.Dial("ws://"+p.Addr().String()+"/api/v1/stream", http.Header{"Authorization": {"Bearer " + testToken}})
 	if err != nil {
 		t.Fatal(err)
 	}
