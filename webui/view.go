@@ -141,31 +141,47 @@ func showHTML(w http.ResponseWriter, r *request, header capture.Header, body io.
 
 // dropped are elements that run, fetch, announce or stand for another page; of the first, what is in them goes too.
 var (
-	droppedWhole = []string{"script", "iframe", "object", "noembed", "applet"}
-	dropped      = []string{"link", "base", "frame", "frameset", "embed", "portal", "param"}
+	droppedWhole = []string{"script", "iframe", "object", "noembed", "noframes", "applet"}
+	dropped      = []string{"link", "base", "frame", "frameset", "embed", "portal", "param", "meta", "noscript"}
 )
 
-// tame writes HTML without what a frame in a sandbox has no use for. It goes token by token, in bounded memory.
+// tame writes HTML without what a frame in a sandbox has no use for. It goes token by token, in bounded memory. Where the
+// browser's parser sees a tag it has to be one here, too: no text that is written has anything in it that could be one.
 func tame(out *bufio.Writer, in io.Reader) error {
 	z := html.NewTokenizer(in)
 	z.SetMaxBuf(1 << 20)
 	within, depth := "", 0
+	before := "" // the element that began just before
 	for {
 		kind := z.Next()
-		if kind == html.ErrorToken {
+		element := before
+		before = ""
+		switch kind {
+		case html.ErrorToken:
 			if err := z.Err(); err != io.EOF && err != html.ErrBufferExceeded {
 				return err
 			}
 			return nil
-		}
-		raw := z.Raw()
-		if kind != html.StartTagToken && kind != html.SelfClosingTagToken && kind != html.EndTagToken {
-			if within == "" {
-				_, _ = out.Write(raw)
+		case html.CommentToken:
+			continue
+		case html.TextToken, html.DoctypeToken:
+			if within != "" {
+				continue
+			}
+			if kind == html.DoctypeToken {
+				_, _ = out.Write(z.Raw())
+			} else {
+				_, _ = out.WriteString(tameText(element, string(z.Raw())))
 			}
 			continue
 		}
 		t := z.Token()
+		if kind != html.EndTagToken {
+			before = t.Data
+			if t.Data == "noscript" {
+				z.NextIsNotRawText() // nothing is scripted in the frame
+			}
+		}
 		switch {
 		case within != "":
 			if t.Data == within && kind == html.EndTagToken {
@@ -179,12 +195,30 @@ func tame(out *bufio.Writer, in io.Reader) error {
 			if kind == html.StartTagToken {
 				within, depth = t.Data, 1
 			}
-		case slices.Contains(dropped, t.Data), t.Data == "meta":
+		case slices.Contains(dropped, t.Data):
 		default:
+			if t.Data == "xmp" || t.Data == "plaintext" {
+				t.Data = "pre" // in which text is as elsewhere
+			}
 			t.Attr = slices.DeleteFunc(t.Attr, acts)
 			_, _ = out.WriteString(t.String())
 		}
 	}
+}
+
+// tagIn finds in CSS what could be the beginning of a tag; in it, only texts and addresses have such.
+var tagIn = regexp.MustCompile(`<([a-zA-Z/!?])`)
+
+// tameText is the text that follows the beginning of an element, as a browser reads it the same and finds no tag in it:
+// within SVG and MathML it looks for tags where it does not elsewhere.
+func tameText(element, raw string) string {
+	switch element {
+	case "style":
+		return tagIn.ReplaceAllString(strings.ReplaceAll(raw, "<!--", " "), `\3c $1`)
+	case "xmp", "plaintext":
+		return html.EscapeString(raw)
+	}
+	return strings.ReplaceAll(raw, "<", "&lt;")
 }
 
 // acts says whether an attribute runs, sends or fetches something.

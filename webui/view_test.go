@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/html"
+
 	"eaves/capture"
 )
 
@@ -53,6 +55,54 @@ func TestPageIsTamed(t *testing.T) {
 	if a := l.ask("GET", "/api/v1/exchanges/2/response/body?view=html", ""); !strings.Contains(string(a.body), "zipped") {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
+}
+
+// What is text to a tokenizer can be markup to a browser: it does not run scripts here, and foreign content has rules of its
+// own (HTML, 13.2.6). Whatever is written, a browser finds nothing in it that was to be taken out.
+func TestTamedPageHidesNothing(t *testing.T) {
+	const link = `<link rel=preconnect href=//evil.test>`
+	for _, page := range []string{
+		"<noscript>" + link + "</noscript>", "<body><noscript>" + link, "<body><p><noscript/>" + link,
+		"<svg><style><p>" + link + "</style></svg>", "<svg><style/><p>" + link, "<svg><title>" + link + "</title></svg>", "<svg><desc><title>" + link,
+		"<svg><xmp><p>" + link + "</xmp>", "<svg><noframes><p>" + link + "</noframes>", "<svg><textarea><p>" + link, "<svg><plaintext><p>" + link,
+		"<math><mtext><style><p>" + link, "<!--><p>" + link + "-->", "<svg><![CDATA[>" + link + "]]>", "<svg><style><!--</style><p>" + link + "-->",
+		"<select><style></select>" + link, "<template><noscript>" + link + "</noscript></template>",
+	} {
+		out := tamed(t, page)
+		for _, scripting := range []bool{false, true} {
+			doc, err := html.ParseWithOptions(strings.NewReader(out), html.ParseOptionEnableScripting(scripting))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := range doc.Descendants() {
+				if n.Type == html.ElementNode && n.Data == "link" {
+					t.Errorf("%s became %s", page, out)
+				}
+			}
+		}
+	}
+	for page, want := range map[string]string{
+		"<p>a < b &amp; c</p>":       "<p>a &lt; b &amp; c</p>",
+		"<title>a <b> &amp;</title>": "<title>a &lt;b> &amp;</title>",
+		"<style><!-- p > a { content: \"<i>\" } @media (width < 9px) {} --></style>": "<style>  p > a { content: \"\\3c i>\" } @media (width < 9px) {} --></style>",
+		"<xmp><b> &amp;</xmp>":                     "<pre>&lt;b&gt; &amp;amp;</pre>",
+		"<noscript><b>without</b></noscript>after": "<b>without</b>after",
+	} {
+		if got := tamed(t, page); got != want {
+			t.Errorf("%s became %s\nwant %s", page, got, want)
+		}
+	}
+}
+
+func tamed(t *testing.T, page string) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := bufio.NewWriter(&out)
+	if err := tame(w, strings.NewReader(page)); err != nil {
+		t.Fatal(err)
+	}
+	w.Flush()
+	return out.String()
 }
 
 func TestTameTakesAnything(t *testing.T) {
