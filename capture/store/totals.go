@@ -119,8 +119,12 @@ func (s *Store) Groups(ctx context.Context, f *filter.Filter, by capture.Groupin
 	return out, err
 }
 
-// Timeline sums up what matches a filter over time, in at most the given number of buckets: from one time to another, or
-// over the whole capture where both are zero.
+// minBuckets is the least number of buckets that any span can be divided into: their bounds are multiples of their width
+// from 1970 on, so what begins before and what ends after that have no bucket in common, however wide.
+const minBuckets = 2
+
+// Timeline sums up what matches a filter over time, in at most the given number of buckets, or two: from one time to
+// another, or over the whole capture where both are zero.
 func (s *Store) Timeline(ctx context.Context, f *filter.Filter, from, to time.Time, buckets int) (out capture.Timeline, err error) {
 	question := fmt.Sprint("time ", from.UnixMicro(), " ", to.UnixMicro())
 	ranged := func(ctx context.Context, c *conn, r *rollup) error { return r.span(ctx, c, from, to) }
@@ -138,7 +142,7 @@ func (s *Store) Timeline(ctx context.Context, f *filter.Filter, from, to time.Ti
 			r.coarsen()
 		}
 		shift := r.shift
-		for r.to>>shift-r.from>>shift+1 > int64(buckets) {
+		for r.to>>shift-r.from>>shift+1 > int64(max(buckets, minBuckets)) {
 			shift++
 		}
 		first := r.from >> shift

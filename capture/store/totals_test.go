@@ -266,6 +266,29 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
+// Stretches of time are counted from 1970: one before and one after it never become one.
+func TestTimelineFromBefore1970(t *testing.T) {
+	s := openStore(t, Config{})
+	record(s, 1, 200, "body")
+	flush(t, s)
+	got := make(chan capture.Timeline, 1)
+	go func() {
+		line, err := s.Timeline(testContext(t), nil, time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), 1)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- line
+	}()
+	select {
+	case line := <-got:
+		if line.Buckets != 2 || line.All.Count != 1 {
+			t.Errorf("got %+v", line)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it does not end")
+	}
+}
+
 func TestSortedList(t *testing.T) {
 	s := openStore(t, Config{})
 	recordMany(t, s, 500)
