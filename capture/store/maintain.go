@@ -39,6 +39,7 @@ func (s *Store) maintain(ctx context.Context, left []leftover) {
 		case <-ticker.C:
 		}
 		s.watch()
+		s.rollups.expire(time.Now())
 		if time.Since(retained) >= retainEvery && !s.health.failing() {
 			retained = time.Now()
 			s.retain(ctx)

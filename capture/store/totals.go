@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,7 @@ const (
 	totalsKept     = 8                      // questions whose blocks are kept
 	totalsIdle     = 5 * time.Minute        // and for how long after they were last asked
 	totalsRelative = 10 * time.Second       // the age up to which "now" counts as the same
-	maxTotals      = 400_000                // totals of one question, of all its blocks; what is older is not covered
+	maxTotals      = 400_000                // totals of one question, of all its blocks, and of all questions; what is older is not covered
 	timelineFine   = 1024                   // buckets that a timeline is kept in, at least half as many
 )
 
@@ -41,7 +42,8 @@ type rollup struct {
 	filter   *filter.Filter
 	now      time.Time // what the filter's relative times count from
 	relative bool
-	used     time.Time
+	used     time.Time // guarded by rollups.mu, like weight
+	weight   int       // totals, as of when they were last counted
 
 	bits    uint
 	seq     int64 // changes up to this one are in the blocks
@@ -91,6 +93,27 @@ func (rs *rollups) find(question string, begin func() *rollup) *rollup {
 	}
 	rs.list = append(kept, found)
 	return found
+}
+
+// weigh notes how many totals a question has, and forgets those asked longest ago while all have too many.
+func (rs *rollups) weigh(r *rollup, totals int) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r.weight = totals
+	all := 0
+	for i, one := range slices.Backward(rs.list) {
+		if all += one.weight; all > maxTotals && one != r {
+			rs.list = slices.Delete(rs.list, 0, i+1)
+			return
+		}
+	}
+}
+
+// expire forgets what nobody has asked for a while.
+func (rs *rollups) expire(now time.Time) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.list = slices.DeleteFunc(rs.list, func(r *rollup) bool { return now.Sub(r.used) > totalsIdle })
 }
 
 var groupingSQL = map[capture.Grouping]string{
@@ -185,6 +208,7 @@ func (s *Store) rolledUp(ctx context.Context, name, key string, f *filter.Filter
 			}
 		}
 		covered, err := s.refresh(ctx, c, r)
+		s.rollups.weigh(r, r.totals)
 		if err == nil {
 			use(r, covered)
 		}

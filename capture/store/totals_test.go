@@ -266,6 +266,42 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
+func TestRollupsAreBounded(t *testing.T) {
+	var rs rollups
+	ask := func(question string, totals int) {
+		r := rs.find(question, func() *rollup { return &rollup{question: question} })
+		rs.weigh(r, totals)
+	}
+	kept := func() (questions string) {
+		for _, r := range rs.list {
+			questions += r.question
+		}
+		return questions
+	}
+	for i := range totalsKept + 3 {
+		ask(string(rune('a'+i)), maxTotals/100)
+	}
+	if got := kept(); got != "defghijk" {
+		t.Errorf("%d small ones leave %s", totalsKept+3, got)
+	}
+	ask("e", maxTotals-3*maxTotals/100)
+	if got := kept(); got != "ijke" {
+		t.Errorf("a large one leaves %s", got)
+	}
+	ask("i", 2*maxTotals)
+	if got := kept(); got != "i" {
+		t.Errorf("one that is too large for itself leaves %s", got)
+	}
+	rs.expire(time.Now())
+	if got := kept(); got != "i" {
+		t.Errorf("just asked, %s is left", got)
+	}
+	rs.expire(time.Now().Add(2 * totalsIdle))
+	if got := kept(); got != "" {
+		t.Errorf("long after it was asked, %s is left", got)
+	}
+}
+
 // Stretches of time are counted from 1970: one before and one after it never become one.
 func TestTimelineFromBefore1970(t *testing.T) {
 	s := openStore(t, Config{})
