@@ -3,6 +3,7 @@ package webui
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -195,7 +196,10 @@ func (s *Server) inject(w http.ResponseWriter, r *request) error {
 	case s.cfg.Injector == nil:
 		return problem{Status: http.StatusServiceUnavailable, Detail: "this eaves only reads; messages are sent by a running one (eaves run)"}
 	}
-	if err := s.cfg.Injector.Inject(id, m); err != nil {
+	var refusal *Refusal
+	if err := s.cfg.Injector.Inject(id, m); errors.As(err, &refusal) {
+		return err
+	} else if err != nil {
 		return problem{Status: http.StatusConflict, Detail: err.Error()}
 	}
 	return writeJSON(w, r, http.StatusAccepted, struct{}{})

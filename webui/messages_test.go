@@ -94,6 +94,10 @@ func TestMessagesAreInjected(t *testing.T) {
 	if p := l.ask("POST", at, `{"direction":"sent","kind":"text","text":"x"}`).problem(t, 409); p.Detail != "too much waits" {
 		t.Errorf("refused: %+v", p)
 	}
+	l.sender.err = &Refusal{Detail: "a ping holds at most 125 bytes"}
+	if p := l.ask("POST", at, `{"direction":"sent","kind":"ping","text":"x"}`).problem(t, 400); p.Detail != "a ping holds at most 125 bytes" {
+		t.Errorf("what no WebSocket can carry: %+v", p)
+	}
 	readOnly := newLab(t, func(c *Config) { c.Injector = nil })
 	talk(readOnly, 1)
 	readOnly.ask("POST", at, `{"direction":"sent","kind":"text","text":"x"}`).problem(t, 503)

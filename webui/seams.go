@@ -194,8 +194,8 @@ type Line struct {
 
 // Injector puts messages into open conversations.
 type Injector interface {
-	// Inject sends a message as soon as it can stand between what its side itself says. An error says in a plain sentence
-	// why that cannot be.
+	// Inject sends a message as soon as it can stand between what its side itself says. What no conversation can carry is
+	// a *Refusal; any other error says in a plain sentence why it cannot be put into this one now.
 	Inject(id int64, m Injection) error
 }
 

@@ -106,6 +106,9 @@ func TestReplayedConversation(t *testing.T) {
 	if _, p, err := c.ReadMessage(); err != nil || string(p) != "for you" {
 		t.Fatalf("got %q, %v", p, err)
 	}
+	if status := put(`{"direction":"sent","kind":"close","code":1005}`); status != 400 {
+		t.Errorf("putting in what no WebSocket can carry: %d", status)
+	}
 	say("two")
 	_ = c.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(1000, "bye"))
 	_, _, _ = c.ReadMessage()

@@ -48,7 +48,11 @@ func (s sender) Send(ctx context.Context, o webui.Outgoing) (int64, error) {
 
 // Inject puts a message into an open conversation.
 func (s sender) Inject(id int64, m webui.Injection) error {
-	return s.c.proxy.Inject(id, proxy.Injection(m))
+	said := proxy.Injection(m)
+	if err := said.Check(); err != nil {
+		return &webui.Refusal{Detail: err.Error()}
+	}
+	return s.c.proxy.Inject(id, said)
 }
 
 // without returns the header without the named fields.
