@@ -69,8 +69,13 @@ func closing(recorded []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(n)), reason...)
 }
 
-// maxWaiting bounds what waits to be put into one direction.
-const maxWaiting = 64 << 20
+// maxWaiting bounds what waits to be put into one direction; each message counts for waitingCost more than it holds.
+const (
+	maxWaiting  = 64 << 20
+	waitingCost = 256
+)
+
+func weight(m *capture.Message) int64 { return waitingCost + int64(len(m.Data)) }
 
 // gate is the only way into one direction of a WebSocket: for what its sender says, as it comes, and between two of its
 // frames for what is put in.
@@ -151,10 +156,10 @@ func (g *gate) put(m capture.Message) error {
 	if g.refused != nil {
 		return g.refused
 	}
-	if g.size += int64(len(m.Data)); g.size > maxWaiting {
-		g.size -= int64(len(m.Data))
+	if g.size+weight(&m) > maxWaiting {
 		return errors.New("too much waits to be sent already: the other side does not read")
 	}
+	g.size += weight(&m)
 	g.waiting = append(g.waiting, m)
 	go g.pump()
 	return nil
@@ -211,7 +216,7 @@ func (g *gate) flush() (blocked bool, err error) {
 			g.mu.Unlock()
 			return true, nil
 		}
-		g.waiting, g.size = g.waiting[1:], g.size-int64(len(m.Data))
+		g.waiting, g.size = g.waiting[1:], g.size-weight(&m)
 		g.mu.Unlock()
 		payload := m.Data
 		if op == opClose {

@@ -293,7 +293,43 @@ func TestInjectionDoesNotWait(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "too much waits") {
 		t.Fatalf("400 MB that nobody reads: %v", err)
 	}
+	// What holds nothing takes room, too.
+	n := 0
+	for err = nil; n < maxWaiting/waitingCost && err == nil; n++ {
+		err = r.p.Inject(1, Injection{Direction: "sent", Kind: "ping"})
+	}
+	if err == nil {
+		t.Errorf("%d pings wait behind that", n)
+	}
 	c.Close()
+}
+
+// An origin that pings without end costs no memory: the latest is answered.
+func TestScriptAnswersTheLatestPing(t *testing.T) {
+	s := newScript(conversationOf(Line{Kind: "text", Data: []byte("one")}), true)
+	s.listen()
+	for i := range 1000 {
+		if _, err := s.Write(wholeFrame(opPing, fmt.Append(nil, i), false)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var kinds []string
+	p := make([]byte, 100)
+	for range 2 {
+		n, err := s.Read(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		frame := p[:n]
+		text := make([]byte, n-6)
+		for i := range text {
+			text[i] = frame[6+i] ^ frame[2+i&3]
+		}
+		kinds = append(kinds, fmt.Sprintf("%d %s", frame[0]&15, text))
+	}
+	if got := strings.Join(kinds, "|"); got != "10 999|1 one" {
+		t.Errorf("it said %s", got)
+	}
 }
 
 func TestWholeFrame(t *testing.T) {

@@ -49,13 +49,13 @@ type script struct {
 
 	hears *frameTap // reads what the origin says; Write's own
 
-	mu      sync.Mutex
-	answers [][]byte
-	heard   int64
-	left    bool // the origin has said Close
-	woken   chan struct{}
-	closed  chan struct{}
-	once    sync.Once
+	mu     sync.Mutex
+	answer []byte // to the latest ping, nil: it has been given; the others need none (RFC 6455, 5.5.3)
+	heard  int64
+	left   bool // the origin has said Close
+	woken  chan struct{}
+	closed chan struct{}
+	once   sync.Once
 }
 
 // newScript makes a client that says what next gives, until io.EOF; timed: with its pauses.
@@ -83,7 +83,7 @@ func (h hearing) Message(m capture.Message) {
 	case "text", "binary":
 		s.heard++
 	case "ping":
-		s.answers = append(s.answers, wholeFrame(opPong, m.Data, true))
+		s.answer = wholeFrame(opPong, m.Data, true)
 	case "close":
 		s.left = true
 	}
@@ -128,11 +128,8 @@ func (s *script) say() ([]byte, error) {
 			return nil, io.EOF
 		}
 		s.mu.Lock()
-		var answer []byte
-		if len(s.answers) > 0 {
-			answer, s.answers = s.answers[0], s.answers[1:]
-		}
-		heard, left := s.heard, s.left
+		answer, heard, left := s.answer, s.heard, s.left
+		s.answer = nil
 		s.mu.Unlock()
 		switch {
 		case answer != nil:
