@@ -1,1 +1,1 @@
-var d=(b,a)=>()=>{try{return a||b((a={exports:{}}).exports,a),a.exports}catch(c){throw a=0,c}};export{d as a};
+var r=(r,t)=>()=>{try{return t||r((t={exports:{}}).exports,t),t.exports}catch(r){throw t=0,r}};export{r as a};

@@ -1,1 +1,1 @@
-function s(u){let t=JSON.rawJSON;return JSON.parse(u,function(e,n,r){return typeof n!="number"||r?.source===void 0||String(n)===r.source||!t?n:t(r.source)})}export{s as a};
+function r(r){let e=JSON.rawJSON;return JSON.parse(r,function(r,n,o){return typeof n!="number"||o?.source===void 0||String(n)===o.source||!e?n:e(o.source)})}export{r as a};
