@@ -75,6 +75,9 @@ type Bodies interface {
 
 // comparer collects differences.
 type comparer struct {
+	ctx   context.Context
+	depth int   // of the structure that is compared
+	sums  *sums // of its values
 	part  string
 	masks []Mask
 	out   Result
@@ -84,7 +87,7 @@ type comparer struct {
 
 // Compare compares two exchanges.
 func Compare(ctx context.Context, a, b *capture.Exchange, bodies Bodies, masks []Mask) (Result, error) {
-	c := &comparer{masks: masks, out: Result{A: a.ID, B: b.ID, Differences: []Difference{}, Masks: append([]Mask{}, masks...), Notes: []string{}}}
+	c := &comparer{ctx: ctx, masks: masks, out: Result{A: a.ID, B: b.ID, Differences: []Difference{}, Masks: append([]Mask{}, masks...), Notes: []string{}}}
 	c.part = PartRequest
 	c.values("kind", string(a.Kind), string(b.Kind), false)
 	c.values("state", string(a.State), string(b.State), false)
@@ -167,12 +170,16 @@ func clip(s *string) *string {
 	if s == nil || len(*s) <= maxValue {
 		return s
 	}
-	n := maxValue
-	for n > 0 && !utf8.RuneStart((*s)[n]) {
+	short := fmt.Sprintf("%s … (%d bytes)", cut(*s, maxValue), len(*s))
+	return &short
+}
+
+// cut is the beginning of a longer text, of n bytes or a little less: it ends with a whole character.
+func cut(s string, n int) string {
+	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}
-	short := fmt.Sprintf("%s … (%d bytes)", (*s)[:n], len(*s))
-	return &short
+	return s[:n]
 }
 
 func number(n int64) string {
@@ -243,7 +250,7 @@ func (c *comparer) headers(where string, a, b capture.Header) {
 		seen[name] = true
 		va, vb := a.Values(name), b.Values(name)
 		for i := range max(len(va), len(vb)) {
-			c.values(where+" "+f.Name, at(va, i), at(vb, i), name == "date")
+			c.values(within(where, " "+f.Name), at(va, i), at(vb, i), name == "date")
 		}
 	}
 }
@@ -324,7 +331,9 @@ func (c *comparer) bodies(ctx context.Context, bodies Bodies, side capture.Side,
 	jb, okb := parseJSON(pb)
 	switch {
 	case oka && okb:
+		c.sums = newSums(len(c.masks) > 0)
 		c.json(where, ja, jb)
+		return ctx.Err()
 	case isText(pa) && isText(pb):
 		c.lines(where, splitLines(pa), splitLines(pb))
 	default:

@@ -16,7 +16,7 @@ func TestLinesGiveUpOnWhatIsTooFarApart(t *testing.T) {
 	for i := range 3 * maxEdits {
 		a, b = append(a, fmt.Sprint("a", i)), append(b, fmt.Sprint("b", i))
 	}
-	c := &comparer{}
+	c := &comparer{ctx: t.Context()}
 	c.lines("body", a, b)
 	if len(c.out.Differences)+c.out.More < len(a) || !c.counted {
 		t.Errorf("%d differences", len(c.out.Differences))
