@@ -250,16 +250,19 @@ func (c *comparer) headers(where string, a, b capture.Header) {
 		seen[name] = true
 		va, vb := a.Values(name), b.Values(name)
 		for i := range max(len(va), len(vb)) {
-			c.values(within(where, " "+f.Name), at(va, i), at(vb, i), name == "date")
+			// An empty value is a field all the same.
+			if d := (Difference{Where: within(where, " "+f.Name), A: at(va, i), B: at(vb, i), Incidental: name == "date"}); d.A == nil || d.B == nil || *d.A != *d.B {
+				c.add(d)
+			}
 		}
 	}
 }
 
-func at(list []string, i int) string {
+func at(list []string, i int) *string {
 	if i < len(list) {
-		return list[i]
+		return &list[i]
 	}
-	return ""
+	return nil
 }
 
 // tls compares what was agreed; which certificates were shown counts by their fingerprints.

@@ -105,6 +105,14 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+func TestEmptyFieldIsAField(t *testing.T) {
+	b := sample(2, "")
+	b.Request.Header = append(b.Request.Header, capture.Field{Name: "X-Empty"})
+	if r := compare(t, sample(1, ""), b, kept{}, ""); r.Same || told(r) != "request header X-Empty: - |" {
+		t.Errorf("told %s", told(r))
+	}
+}
+
 func TestNoiseIsMasked(t *testing.T) {
 	bodies := kept{
 		"1 response": `{"at":"2026-01-02T03:04:05.678Z","id":"9f8c1a52-0c1e-4b8e-9d53-0123456789ab","list":[{"id":10001,"n":"a"},{"id":10002,"n":"b"}],"token":"abcDEF123456ghiJKL789","plain":"x"}`,
