@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -57,7 +58,7 @@ func (s *Server) pageLoad(w http.ResponseWriter, r *request) error {
 				break
 			}
 			whole, err := s.cfg.Store.Get(r.Context(), x.ID)
-			if err == capture.ErrNotFound {
+			if errors.Is(err, capture.ErrNotFound) {
 				continue // removed meanwhile
 			} else if err != nil {
 				return err

@@ -36,7 +36,8 @@ func TestSavedFiltersAreKept(t *testing.T) {
 		{"SLOW", "took>2s", "name", "already"},
 		{"other", " ", "filter", "empty"},
 		{"other", "stauts:200", "filter", "column 1"},
-		{strings.Repeat("x", 101), "took>1s", "", "longer"},
+		{strings.Repeat("x", 101), "took>1s", "name", "longer"},
+		{"other", strings.Repeat("x", 16<<10+1), "filter", "longer"},
 	} {
 		_, err := k.Add(ctx, webui.SavedFilterInput{Name: &c.name, Filter: &c.filter})
 		var r *webui.Refusal

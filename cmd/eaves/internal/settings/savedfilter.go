@@ -7,10 +7,15 @@ import (
 	"unicode/utf8"
 
 	"eaves/capture/filter"
+	"eaves/certs/mistake"
 )
 
-// maxFilterName bounds the name of a saved filter, in characters.
-const maxFilterName = 100
+// maxFilterName bounds the name of a saved filter, in characters; maxFilterText its text in bytes: the API takes no longer
+// one to filter by.
+const (
+	maxFilterName = 100
+	maxFilterText = 16 << 10
+)
 
 // SavedFilter is a filter of the console that is kept under a name.
 type SavedFilter struct {
@@ -25,7 +30,9 @@ func (f *SavedFilter) validate() error {
 	case strings.TrimSpace(f.Name) == "":
 		return errors.New("a name is missing")
 	case utf8.RuneCountInString(f.Name) > maxFilterName:
-		return fmt.Errorf("the name is longer than %d characters", maxFilterName)
+		return mistake.In("name", "", "the name is longer than %d characters", maxFilterName)
+	case len(f.Filter) > maxFilterText:
+		return mistake.In("filter", "", "the filter is longer than %d bytes", maxFilterText)
 	case strings.TrimSpace(f.Filter) == "":
 		return errors.New("the filter is empty: it lets everything through")
 	}
