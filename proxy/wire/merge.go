@@ -55,8 +55,14 @@ func Merge(wire Fields, before, after http.Header) Fields {
 	return out
 }
 
-// same says whether a map has just these lines' values: nearly always it has, and then nothing needs to be built.
+// quickLines is up to how many lines it is worth to look at all of them for each.
+const quickLines = 100
+
+// same says whether a map has just these few lines' values: nearly always it has, and then nothing needs to be built.
 func same(f Fields, h http.Header) bool {
+	if len(f) > quickLines {
+		return false
+	}
 	lines, names := 0, 0
 	for i := range f {
 		vs := h[textproto.CanonicalMIMEHeaderKey(f[i].Name)]

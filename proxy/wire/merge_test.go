@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -123,5 +124,38 @@ func TestMergeSeesOneLineForTwo(t *testing.T) {
 	}
 	if got := Merge(lines, nil, http.Header{"X-A": {"1", "2"}}); got[1].Value != "2" {
 		t.Errorf("got %v", got)
+	}
+}
+
+// A head has up to 10,000 fields, by the default limits: none of them costs a look at all others.
+func BenchmarkMergeUnchanged(b *testing.B) {
+	for _, n := range []int{20, 10_000} {
+		lines := make(Fields, n)
+		for i := range lines {
+			lines[i] = Field{Name: fmt.Sprintf("X-Name-Of-A-Field-%05d", i), Value: "1"}
+		}
+		same := lines.Map()
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				if len(Merge(lines, nil, same)) != n {
+					b.Fatal("lines are gone")
+				}
+			}
+		})
+	}
+}
+
+func TestMergeOfManyLines(t *testing.T) {
+	lines := make(Fields, 2*quickLines)
+	for i := range lines {
+		lines[i] = Field{Name: fmt.Sprintf("x-%d", i/2), Value: fmt.Sprint(i)}
+	}
+	h := lines.Map()
+	if got := Merge(lines, nil, h); !reflect.DeepEqual(got, lines) {
+		t.Errorf("unchanged, they are %v", got)
+	}
+	h["X-7"] = []string{"other"}
+	if got := Merge(lines, nil, h); len(got) != len(lines)-1 || got.Get("X-7") != "other" || got[14].Name != "x-7" {
+		t.Errorf("changed, they are %v", got)
 	}
 }
