@@ -148,10 +148,12 @@ func (c *Client) sweep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case c.timer == nil:
 	case c.closed || len(c.hosts) == 0:
+		c.timer.Stop()
 		c.timer = nil
 	default:
-		c.timer = time.AfterFunc(c.sweepPeriod(), c.sweep)
+		c.timer.Reset(c.sweepPeriod()) // the same one: host may have set it, too, and one goes on
 	}
 }
 
