@@ -1,9 +1,5 @@
-// CommonJS: what these export is the default of what an import gives.
+// CommonJS: what it exports is the default of what an import gives.
 declare module 'js-beautify/js/lib/beautify.js' {
   const lib: { js_beautify(source: string, options?: { indent_size?: number }): string }
-  export default lib
-}
-declare module 'js-beautify/js/lib/beautify-css.js' {
-  const lib: { css_beautify(source: string, options?: { indent_size?: number }): string }
   export default lib
 }

@@ -21,10 +21,7 @@ export async function convert(b: Uint8Array<ArrayBuffer>, c: Conversion): Promis
       const lib = (await import('js-beautify/js/lib/beautify.js')).default
       return { text: lib.js_beautify(new TextDecoder().decode(b), { indent_size: 2 }), cut: false }
     }
-    case 'style': {
-      const lib = (await import('js-beautify/js/lib/beautify-css.js')).default
-      return { text: lib.css_beautify(new TextDecoder().decode(b), { indent_size: 2 }), cut: false }
-    }
+    case 'style': return (await import('./cssformat.ts')).formatStyle(new TextDecoder().decode(b))
     case 'messagepack': return (await import('./msgpack.ts')).messagePack(b)
     case 'protobuf': {
       const { protobuf } = await import('./protobuf.ts')
