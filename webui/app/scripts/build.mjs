@@ -2,7 +2,7 @@
 import { build } from 'esbuild'
 import { minify } from 'terser'
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { weigh } from './weight.mjs'
 
@@ -30,6 +30,18 @@ async function smaller(script) {
   return (await minify(script, { module: true, ecma: 2020, compress: false })).code + '\n'
 }
 
+/** Only a page that has App.tsx loads more parts later. Told so, esbuild puts what they share with it into one chunk, not
+ * into one for each combination of parts that share something. */
+const later = {
+  name: 'later',
+  setup(b) {
+    b.onResolve({ filter: /^\./ }, ({ kind, path, importer, resolveDir }) =>
+      kind === 'dynamic-import' && importer.startsWith(join(app, 'src/ui')) ? { path: relative(app, join(resolveDir, path)), namespace: 'later' } : undefined)
+    b.onLoad({ filter: /./, namespace: 'later' }, ({ path }) => (
+      { contents: `import './src/ui/App.tsx'\nexport * from './${path}'`, resolveDir: app }))
+  },
+}
+
 /** bundle writes the console's files to out. */
 export async function bundle(out) {
   await mkdir(out, { recursive: true })
@@ -44,6 +56,7 @@ export async function bundle(out) {
     minify: true,
     format: 'esm',
     splitting: true,
+    plugins: [later],
     chunkNames: '[name]-[hash]',
     target: ['es2022', 'chrome110', 'firefox115', 'safari16'],
     jsx: 'automatic',
