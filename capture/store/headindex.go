@@ -170,13 +170,19 @@ func (x *textIndex) forgetHeads(ctx context.Context, removed []int64, rest func(
 			return err
 		}
 		x.known.forgetBlock(block)
-		rows, err := x.read(ctx, "x.id BETWEEN ? AND ? AND x.state <> 'open' ORDER BY x.id LIMIT ?", lo, hi, termBlockMask+1)
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			if err := x.addHead(asInt(row[1]), row[3], row[6], row[9]); err != nil {
+		for from := lo; from <= hi; {
+			rows, err := x.read(ctx, headOnly, "x.id BETWEEN ? AND ? AND x.state <> 'open' ORDER BY x.id LIMIT ?", from, hi, indexRows)
+			if err != nil {
 				return err
+			}
+			if len(rows) == 0 {
+				break
+			}
+			for _, row := range rows {
+				if err := x.addHead(asInt(row[1]), row[3], row[6], row[9]); err != nil {
+					return err
+				}
+				from = asInt(row[1]) + 1
 			}
 		}
 		rest()

@@ -144,6 +144,30 @@ func TestHeadSearchIsComplete(t *testing.T) {
 	check("after a restart")
 }
 
+// A block whose bodies are more than is read at a time is indexed anew all the same, when one of it is removed.
+func TestBlockWithLargeBodiesIsIndexedAnew(t *testing.T) {
+	s := openStore(t, Config{})
+	if s.index == nil {
+		t.Skip("this SQLite has no FTS5; run with -tags sqlite_fts5")
+	}
+	body := []byte(strings.Repeat("x", 2*indexBytes/(termBlockMask+1)))
+	for i := range 3 * (termBlockMask + 1) {
+		recordText(s, i, capture.Header{{Name: "Server", Value: fmt.Sprintf("number-%d-", i)}}, nil, body)
+	}
+	flush(t, s)
+	indexed(t, s)
+	if _, err := s.Delete(testContext(t), parse(t, fmt.Sprintf("id:%d", termBlockMask+1))); err != nil {
+		t.Fatal(err)
+	}
+	indexed(t, s)
+	for i := range 3 * (termBlockMask + 1) {
+		page, err := s.List(testContext(t), Query{Filter: parse(t, fmt.Sprintf("header[server]:number-%d-", i)), Limit: 1, Total: true})
+		if want := int64(len(page.Exchanges)); err != nil || page.Total != want || want != 1 && i != termBlockMask {
+			t.Errorf("number %d: %d are shown, %d are counted, %v", i, want, page.Total, err)
+		}
+	}
+}
+
 // What is rare is found by an index, not by looking at every row.
 func TestRareHeadsAreNotScannedFor(t *testing.T) {
 	s := openStore(t, Config{})

@@ -271,7 +271,7 @@ func (x *textIndex) batch(ctx context.Context) (worked bool, err error) {
 	cursor, more := from, true
 	for more {
 		upTo := x.store.Seq()
-		rows, err := x.read(ctx, "x.seq > ? ORDER BY x.seq LIMIT ?", cursor, indexRows)
+		rows, err := x.read(ctx, indexColumns, "x.seq > ? ORDER BY x.seq LIMIT ?", cursor, indexRows)
 		if err != nil {
 			return false, err
 		}
@@ -310,16 +310,29 @@ func (x *textIndex) keep(cursor int64) error {
 	return nil
 }
 
-// read reads exchanges to index. They are few, and held in memory: whoever rests while reading keeps the
-// write-ahead log from starting anew, which then grows as long as there is traffic.
-func (x *textIndex) read(ctx context.Context, where string, args ...any) (rows [][]driver.Value, err error) {
+// What is read of an exchange to index it, and to index only its head.
+var (
+	indexColumns = "x.seq, x.id, x.state, d.req_headers, d.req_file, d.req_body, d.resp_headers, d.resp_file, d.resp_body, " + headColumns
+	headOnly     = "x.seq, x.id, x.state, d.req_headers, NULL, NULL, d.resp_headers, NULL, NULL, " + headColumns
+)
+
+// read reads exchanges to index, some of those that there are. They are few, and held in memory: whoever rests while reading
+// keeps the write-ahead log from starting anew, which then grows as long as there is traffic.
+func (x *textIndex) read(ctx context.Context, columns, where string, args ...any) (rows [][]driver.Value, err error) {
 	err = x.store.pool.use(ctx, func(c *conn) error {
 		bytes := 0
 		dest := make([]driver.Value, 10)
-		return c.each(ctx, `SELECT x.seq, x.id, x.state, d.req_headers, d.req_file, d.req_body, d.resp_headers, d.resp_file, d.resp_body, `+headColumns+`
-			FROM exchanges AS x LEFT JOIN details AS d ON d.id = x.id WHERE `+where, named(args), dest, func() error {
+		return c.each(ctx, "SELECT "+columns+" FROM exchanges AS x LEFT JOIN details AS d ON d.id = x.id WHERE "+where, named(args), dest, func() error {
 			rows = append(rows, slices.Clone(dest))
-			if bytes += len(asBytes(dest[5])) + len(asBytes(dest[8])); bytes > indexBytes {
+			for _, v := range dest[3:9] {
+				switch v := v.(type) {
+				case []byte:
+					bytes += len(v)
+				case string:
+					bytes += len(v)
+				}
+			}
+			if bytes > indexBytes {
 				return errStop
 			}
 			return nil
