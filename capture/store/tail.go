@@ -267,7 +267,10 @@ func (w *writer) replay(ctx context.Context) (n int, err error) {
 		return w.noted[number].run()
 	})
 	if err == nil && n > 0 {
-		err = w.commit.run()
+		// Another revision than the file stands on, whatever was in it: a start that ends here does not run it again.
+		if err = w.setNumber.with("seq", w.store.seq+int64(n)); err == nil {
+			err = w.commit.run()
+		}
 	}
 	if err != nil || n == 0 {
 		w.rollback.run()

@@ -225,6 +225,44 @@ func TestWhatATransactionHeldIsThereAfterAKill(t *testing.T) {
 	}
 }
 
+// A start that is killed before it has emptied the tail has put into the database what stood there: the next one does not run
+// it again.
+func TestTailIsRunOnce(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, Config{Dir: dir})
+	record(s, 1, 200, "body")
+	flush(t, s)
+	revision, number := s.Seq(), s.writer.countFile.number
+	tl := &tail{path: filepath.Join(dir, "eaves.tail"), schema: s.writer.tail.schema, record: make([]byte, tailRecord)}
+	closeStore(t, s)
+	if err := tl.open(); err != nil {
+		t.Fatal(err)
+	}
+	note(tl, number, bytes.Repeat([]byte{7}, len(digest{})), int64(5)) // of a message: no row of an exchange has its revision
+	if err := tl.write(revision); err != nil {
+		t.Fatal(err)
+	}
+	tl.shut()
+	written, err := os.ReadFile(tl.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for start := range 2 {
+		if err := os.WriteFile(tl.path, written, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := openStore(t, Config{Dir: dir})
+		refs, err := s.ids64(testContext(t), "SELECT sum(refs) FROM files", nil)
+		if err != nil || len(refs) != 1 || refs[0] != 1 {
+			t.Errorf("after start %d the file is named %v times, %v", start+1, refs, err)
+		}
+		if s.Seq() <= revision {
+			t.Errorf("after start %d the last revision is %d", start+1, s.Seq())
+		}
+		closeStore(t, s)
+	}
+}
+
 // What comes in the very moment in which the store closes is committed, not left in a transaction that nobody ends.
 func TestCloseUnderLoadLosesNothing(t *testing.T) {
 	dir := t.TempDir()
