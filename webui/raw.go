@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -36,7 +35,7 @@ func (s *Server) raw(w http.ResponseWriter, r *request) error {
 func rawHead(x *capture.Exchange, side capture.Side) string {
 	var b strings.Builder
 	if side == capture.SideRequest {
-		writeHead(&b, x.Request.Method+" "+target(x)+" "+x.Request.HTTPVersion, x.Request.Header)
+		writeHead(&b, x.RequestLine(), x.Request.Header)
 		return b.String()
 	}
 	r := x.Response
@@ -46,7 +45,7 @@ func rawHead(x *capture.Exchange, side capture.Side) string {
 	for _, i := range r.Informational {
 		writeHead(&b, fmt.Sprintf("%s %d %s", r.HTTPVersion, i.Status, i.StatusText), i.Header)
 	}
-	writeHead(&b, fmt.Sprintf("%s %d %s", r.HTTPVersion, r.Status, r.StatusText), r.Header)
+	writeHead(&b, r.StatusLine(), r.Header)
 	return b.String()
 }
 
@@ -56,21 +55,6 @@ func writeHead(b *strings.Builder, line string, fields capture.Header) {
 		b.WriteString(f.Name + ": " + f.Value + "\r\n")
 	}
 	b.WriteString("\r\n")
-}
-
-// target is the request-target: as it was sent, where it is not what the URL says (RFC 9112, 3.2).
-func target(x *capture.Exchange) string {
-	if x.Request.Target != "" {
-		return x.Request.Target
-	}
-	u, err := url.Parse(x.Request.URL)
-	switch {
-	case err != nil:
-		return x.Request.URL
-	case x.Request.Method == http.MethodConnect:
-		return u.Host
-	}
-	return u.RequestURI()
 }
 
 // headed is a body behind a head.

@@ -92,7 +92,7 @@ func Compare(ctx context.Context, a, b *capture.Exchange, bodies Bodies, masks [
 	c.values("kind", string(a.Kind), string(b.Kind), false)
 	c.values("state", string(a.State), string(b.State), false)
 	c.values("error", errorText(a), errorText(b), false)
-	c.values("request", requestLine(a), requestLine(b), false)
+	c.values("request", a.RequestLine(), b.RequestLine(), false)
 	c.values("url", a.Request.URL, b.Request.URL, false)
 	c.headers("request header", a.Request.Header, b.Request.Header)
 	c.headers("request trailer", a.Request.Trailer, b.Request.Trailer)
@@ -196,29 +196,11 @@ func milliseconds(ms float64) string {
 	return strconv.FormatFloat(ms, 'f', 1, 64) + "ms"
 }
 
-// requestLine is method, target and version as they were sent.
-func requestLine(x *capture.Exchange) string {
-	target := x.Request.Target
-	if target == "" {
-		target = x.Request.URL
-		if _, rest, ok := strings.Cut(target, "://"); ok {
-			if i := strings.IndexAny(rest, "/?#"); i >= 0 && x.Kind != capture.KindTunnel {
-				target, _, _ = strings.Cut(rest[i:], "#")
-			} else if x.Kind == capture.KindTunnel {
-				target = rest
-			} else {
-				target = "/"
-			}
-		}
-	}
-	return x.Request.Method + " " + target + " " + x.Request.HTTPVersion
-}
-
 func answerLine(r *capture.Response) string {
 	if r == nil || r.Status == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s %d %s", r.HTTPVersion, r.Status, r.StatusText)
+	return r.StatusLine()
 }
 
 func errorText(x *capture.Exchange) string {

@@ -42,7 +42,7 @@ func (e *exchange) body(side capture.Side) (io.ReadCloser, error) {
 func (e *exchange) http1() error {
 	q := &e.x.Request
 	e.c.at(e.clock.request)
-	if err := e.head(toServer, fmt.Sprintf("%s %s %s\r\n", q.Method, target(e.x), version(q.HTTPVersion)), q.Header, q.Truncated); err != nil {
+	if err := e.head(toServer, fmt.Sprintf("%s %s %s\r\n", q.Method, e.x.RequestTarget(), version(q.HTTPVersion)), q.Header, q.Truncated); err != nil {
 		return err
 	}
 	upgraded := e.x.Response != nil && (e.x.Response.Status == 101 || e.x.Kind == capture.KindTunnel)
@@ -96,29 +96,6 @@ func (e *exchange) http1() error {
 		}
 	}
 	return e.c.flush(toClient)
-}
-
-// target is the request-target as it stood in the request line, or what it must have been.
-func target(x *capture.Exchange) string {
-	if x.Request.Target != "" {
-		return x.Request.Target
-	}
-	_, rest, ok := strings.Cut(x.Request.URL, "://")
-	if !ok {
-		return x.Request.URL
-	}
-	rest, _, _ = strings.Cut(rest, "#")
-	if x.Request.Method == "CONNECT" && x.Kind != capture.KindWebSocket {
-		return rest
-	}
-	switch i := strings.IndexAny(rest, "/?"); {
-	case i < 0:
-		return "/"
-	case rest[i] == '?':
-		return "/" + rest[i:]
-	default:
-		return rest[i:]
-	}
 }
 
 // authority is the host and port of a URL.

@@ -134,7 +134,7 @@ func requestFields(x *capture.Exchange) []capture.Field {
 		scheme = strings.Replace(scheme, "ws", "http", 1)
 		fields = []capture.Field{{Name: ":method", Value: "CONNECT"}, {Name: ":protocol", Value: "websocket"}}
 	}
-	return append(fields, capture.Field{Name: ":scheme", Value: scheme}, capture.Field{Name: ":authority", Value: host}, capture.Field{Name: ":path", Value: target(x)})
+	return append(fields, capture.Field{Name: ":scheme", Value: scheme}, capture.Field{Name: ":authority", Value: host}, capture.Field{Name: ":path", Value: x.RequestTarget()})
 }
 
 // fieldBlock encodes field sections of one direction.

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net/http"
-	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -80,7 +78,7 @@ func copyBody(ctx context.Context, api *client.Client, w io.Writer, id int64, si
 
 // writeRaw writes both messages as HTTP/1 writes them: heads in the order and case of the wire, bodies as transferred.
 func writeRaw(ctx context.Context, api *client.Client, w io.Writer, x *capture.Exchange) error {
-	if _, err := io.WriteString(w, requestLine(x)+"\r\n"+fields(x.Request.Header, "\r\n")+"\r\n"); err != nil {
+	if _, err := io.WriteString(w, x.RequestLine()+"\r\n"+fields(x.Request.Header, "\r\n")+"\r\n"); err != nil {
 		return err
 	}
 	if err := copyBody(ctx, api, w, x.ID, capture.SideRequest, false); err != nil {
@@ -94,30 +92,10 @@ func writeRaw(ctx context.Context, api *client.Client, w io.Writer, x *capture.E
 			return err
 		}
 	}
-	if _, err := io.WriteString(w, statusLine(x.Response)+"\r\n"+fields(x.Response.Header, "\r\n")+"\r\n"); err != nil {
+	if _, err := io.WriteString(w, x.Response.StatusLine()+"\r\n"+fields(x.Response.Header, "\r\n")+"\r\n"); err != nil {
 		return err
 	}
 	return copyBody(ctx, api, w, x.ID, capture.SideResponse, false)
-}
-
-// requestLine is the request's first line.
-func requestLine(x *capture.Exchange) string {
-	target := x.Request.Target
-	if target == "" {
-		target = x.Request.URL
-		if u, err := url.Parse(x.Request.URL); err == nil {
-			target = u.RequestURI()
-			if x.Request.Method == http.MethodConnect {
-				target = u.Host
-			}
-		}
-	}
-	return x.Request.Method + " " + target + " " + x.Request.HTTPVersion
-}
-
-// statusLine is the answer's first line.
-func statusLine(r *capture.Response) string {
-	return fmt.Sprintf("%s %d %s", r.HTTPVersion, r.Status, r.StatusText)
 }
 
 // fields are header lines, each with its line end.
@@ -150,7 +128,7 @@ func (p *program) describe(ctx context.Context, api *client.Client, x *capture.E
 		say("note: %s", strings.TrimSpace(x.Mark+" "+x.Comment))
 	}
 	say("")
-	say("%s", requestLine(x))
+	say("%s", x.RequestLine())
 	p.printFields(x.Request.Header)
 	if err := p.printBody(ctx, api, x, capture.SideRequest); err != nil {
 		return err
@@ -163,7 +141,7 @@ func (p *program) describe(ctx context.Context, api *client.Client, x *capture.E
 			p.printFields(i.Header)
 			say("")
 		}
-		say("%s", statusLine(r))
+		say("%s", r.StatusLine())
 		p.printFields(r.Header)
 		if err := p.printBody(ctx, api, x, capture.SideResponse); err != nil {
 			return err
