@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"sync/atomic"
+	"time"
 )
 
 // trouble is what kind of failure an error of the database is.
@@ -249,6 +251,7 @@ type pool struct {
 	damaged func(error) // told when what is read is damaged
 	filled  int
 	closed  chan struct{}
+	lent    atomic.Int64 // nanoseconds for which connections were in use
 }
 
 func newPool(n int, open func() (*conn, error), damaged func(error)) *pool {
@@ -290,7 +293,11 @@ func (p *pool) lend(ctx context.Context, f func(c *conn) error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { p.free <- c }()
+	began := time.Now()
+	defer func() {
+		p.lent.Add(int64(time.Since(began)))
+		p.free <- c
+	}()
 	err := f(c)
 	if err != nil && classify(err) == troubleInterrupted && ctx.Err() != nil {
 		err = ctx.Err()

@@ -319,6 +319,8 @@ var (
 // read reads exchanges to index, some of those that there are. They are few, and held in memory: whoever rests while reading
 // keeps the write-ahead log from starting anew, which then grows as long as there is traffic.
 func (x *textIndex) read(ctx context.Context, columns, where string, args ...any) (rows [][]driver.Value, err error) {
+	began := time.Now()
+	defer func() { x.load.reading += time.Since(began) }()
 	err = x.store.pool.use(ctx, func(c *conn) error {
 		bytes := 0
 		dest := make([]driver.Value, 10)
