@@ -248,7 +248,7 @@ func (c *console) note(ctx context.Context, ch *capture.Change) error {
 	}
 	defer c.mu.Unlock()
 	if matches && !c.behind {
-		i.show = ch.Exchange
+		i.show = ch.Exchange.Summary() // the heads, which it does not show, need not wait with it
 	}
 	if cursor := c.subs[about(ch)]; cursor != nil {
 		cursor.more = true

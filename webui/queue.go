@@ -12,7 +12,7 @@ type item struct {
 	seq int64
 	// id is the exchange that this is about; 0: ids are exchanges that were deleted.
 	id int64
-	// show is the exchange as it is to be shown; nil: it is to be taken away.
+	// show is the exchange's summary as it is to be shown; nil: it is to be taken away.
 	show *capture.Exchange
 	ids  []int64
 	// open says that the exchange goes on, ask that only the store can say whether it matches, unseen that there may be
@@ -127,6 +127,9 @@ func (q *queue) take(budget int) []item {
 // clear forgets everything.
 func (q *queue) clear() { *q = queue{} }
 
+// longFrame is from which length on a message is not kept: URLs can have a megabyte.
+const longFrame = 16 << 10
+
 // frameCache makes the message that shows a revision of an exchange once for all consoles.
 type frameCache struct {
 	mu    sync.Mutex
@@ -154,7 +157,9 @@ func (c *frameCache) frame(x *capture.Exchange) ([]byte, error) {
 	frame = append(frame, `,"exchange":`...)
 	frame = append(frame, summary...)
 	frame = append(frame, '}')
-	slot.id, slot.seq, slot.frame = x.ID, x.Seq, frame
+	if len(frame) < longFrame {
+		slot.id, slot.seq, slot.frame = x.ID, x.Seq, frame
+	}
 	return frame, nil
 }
 

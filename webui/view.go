@@ -229,7 +229,7 @@ func acts(a html.Attribute) bool {
 		return !strings.HasPrefix(value, "#")
 	case "src":
 		return !strings.HasPrefix(value, "data:image/")
-	case "srcset", "srcdoc", "action", "formaction", "background", "poster", "ping", "target", "data", "manifest", "http-equiv", "autofocus":
+	case "srcset", "srcdoc", "action", "formaction", "background", "poster", "ping", "target", "data", "manifest", "http-equiv", "autofocus", "attributionsrc":
 		return true
 	}
 	return strings.HasPrefix(strings.ToLower(a.Key), "on")
