@@ -1,7 +1,7 @@
 // A text that is edited with its syntax shown and checked. The editor comes when it is needed; until then, and where it
 // cannot be loaded, a plain field does.
 
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Code, Language } from './codemirror.ts'
 
 export type { Language }
@@ -38,7 +38,8 @@ export function Editor({ value, onChange, language, label }: Props) {
       code.current = undefined
     }
   }, [])
-  useEffect(() => { code.current?.set(value) }, [value])
+  // At once: after the next key, what this one typed would be old, and put back over both.
+  useLayoutEffect(() => { code.current?.set(value) }, [value])
   useEffect(() => { code.current?.speak(language) }, [language])
   return (
     <div class="editor">
