@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -15,6 +15,12 @@ test('the console is no more than it may weigh', () => {
   const { status, stdout, stderr } = weigh()
   assert.equal(status, 0, stderr)
   assert.match(stdout, /^\d+ files, gzipped \d+\.\d kB of at most 300\.0 kB\n$/)
+})
+
+test('the page begins with few scripts', () => {
+  const page = readFileSync('../dist/index.html', 'utf8')
+  const scripts = page.match(/(?:href|src)="[^"]+\.js"/g) ?? []
+  assert.ok(scripts.length >= 1 && scripts.length <= 6, scripts.join())
 })
 
 test('what weighs too much is refused, and what weighs most is named', () => {
