@@ -83,6 +83,11 @@ export class Eaves {
     await gone
   }
 
+  /** signal is for standing still and going on. */
+  signal(name: NodeJS.Signals): void {
+    if (this.child?.exitCode === null) this.child.kill(name)
+  }
+
   async api<T>(path: string, init: RequestInit = {}): Promise<T> {
     const r = await fetch(`${this.ready.console}/api/v1${path}`, { ...init, headers: { Authorization: `Bearer ${this.ready.token}`, ...init.headers } })
     if (!r.ok) throw new Error(`${path}: ${r.status} ${await r.text()}`)

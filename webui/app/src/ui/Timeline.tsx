@@ -66,7 +66,7 @@ function summary(t: api.Timeline): preact.ComponentChildren {
       <i class="key-ok" aria-hidden="true" /> {plural(a.count, 'exchange')}
       {a.refused > 0 && <> · <i class="key-refused" aria-hidden="true" /> {plural(a.refused, 'error')} answered</>}
       {a.failed > 0 && <> · <i class="key-failed" aria-hidden="true" /> {count(a.failed)} failed</>}
-      <> · <i class="key-bytes" aria-hidden="true" /> {size(a.bytes)}</>
+      <> · <span class="together"><i class="key-bytes" aria-hidden="true" /> {size(a.bytes)}</span></>
       {t.covered < 1 && <> · so far of the newest {Math.floor(t.covered * 100)} %</>}
     </>
   )

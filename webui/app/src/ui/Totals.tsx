@@ -61,14 +61,14 @@ export function Totals() {
               {value?.groups.map((g) => (
                 <tr key={g.name}>
                   <th scope="row"><button type="button" class="link" title="Show these in the list" onClick={() => app.setFilter(narrowed(app.feed.filter.value, by, g.filter))}>{groupName(g.name, by)}</button></th>
-                  <td class="number"><span class="share" aria-hidden="true" style={{ width: `${(g.count / most1) * 100}%` }} />{count(g.count)}</td>
-                  <td class="number">{g.failed > 0 ? <span class="status failed"><Sign of="failed" /> {count(g.failed)}</span> : '–'}</td>
-                  <td class="number">{g.refused > 0 ? <span class="status client"><Sign of="client" /> {count(g.refused)}</span> : '–'}</td>
-                  <td class="number">{size(g.bytes)}</td>
-                  <td class="number">{duration(g.time / Math.max(g.count, 1))}</td>
-                  <td class="number">{duration(g.time)}</td>
-                  <td class="number">{moment(g.first).slice(0, 19)}</td>
-                  <td class="number">{moment(g.last).slice(0, 19)}</td>
+                  <td class="number" data-name="Exchanges"><span class="share" aria-hidden="true" style={{ width: `${(g.count / most1) * 100}%` }} />{count(g.count)}</td>
+                  <td class="number" data-name="Failed">{g.failed > 0 ? <span class="status failed"><Sign of="failed" /> {count(g.failed)}</span> : '–'}</td>
+                  <td class="number" data-name="Errors answered">{g.refused > 0 ? <span class="status client"><Sign of="client" /> {count(g.refused)}</span> : '–'}</td>
+                  <td class="number" data-name="Bytes">{size(g.bytes)}</td>
+                  <td class="number" data-name="Mean time">{duration(g.time / Math.max(g.count, 1))}</td>
+                  <td class="number" data-name="Time in all">{duration(g.time)}</td>
+                  <td class="number" data-name="First">{moment(g.first).slice(0, 19)}</td>
+                  <td class="number" data-name="Last">{moment(g.last).slice(0, 19)}</td>
                 </tr>
               ))}
             </tbody>
