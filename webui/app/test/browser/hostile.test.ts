@@ -170,9 +170,9 @@ test('a hostile filter in the address does no harm', async () => {
   // A filter that cannot be read shows everything, and says what is wrong with it.
   const wrong = `${eaves.ready.console}/#/?filter=nosuch%3A${encodeURIComponent(script)}`
   await page.goto(wrong)
-  await page.getByRole('alert').waitFor()
+  await page.getByRole('alert').first().waitFor()
   const { page: fresh, errors: more } = await open(context, wrong)
-  await fresh.getByRole('alert').waitFor()
+  await fresh.getByRole('alert').first().waitFor()
   await row(fresh, '/json').waitFor()
   assert.deepEqual(more, [])
   await fresh.close()
