@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"eaves/capture/filter"
 )
@@ -193,16 +194,23 @@ func (ask valueQuestion) run(ctx context.Context, c *conn, q ValueQuery) (Values
 	if strings.HasSuffix(q.Field, "header") {
 		of = "(SELECT n FROM seen WHERE v IS NULL)"
 	}
-	part := strings.ToLower(q.Contains)
-	sql := "WITH seen AS MATERIALIZED (" + ask.seen + ") SELECT v, n, " + of + " FROM (" +
-		"SELECT v, n FROM seen WHERE v IS NOT NULL AND length(v) BETWEEN 1 AND ? AND instr(lower(v), ?) > 0" +
-		" ORDER BY instr(lower(v), ?) = 1 DESC, n DESC, v LIMIT ?) UNION ALL SELECT NULL, 0, " + of
-	args := append(slices.Clone(ask.args), longestValue, part, part, wanted)
+	part := filter.Fold(q.Contains)
+	has, begins := "instr(lower(v), ?) > 0", "instr(lower(v), ?) = 1"
 	if part == "" {
 		// Every text has an empty part, at its beginning.
-		sql = strings.Replace(sql, "instr(lower(v), ?) > 0", "? = ''", 1)
-		sql = strings.Replace(sql, "instr(lower(v), ?) = 1", "? = ''", 1)
+		has, begins = "? = ''", "? = ''"
+	} else if strings.ContainsFunc(part, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		// SQLite's lower knows ASCII only.
+		has, begins = "eaves_text(v, ':', ?)", "eaves_text(substr(v, 1, length(?)), ':', ?)"
 	}
+	sql := "WITH seen AS MATERIALIZED (" + ask.seen + ") SELECT v, n, " + of + " FROM (" +
+		"SELECT v, n FROM seen WHERE v IS NOT NULL AND length(v) BETWEEN 1 AND ? AND " + has +
+		" ORDER BY " + begins + " DESC, n DESC, v LIMIT ?) UNION ALL SELECT NULL, 0, " + of
+	args := append(slices.Clone(ask.args), longestValue)
+	for range strings.Count(has+begins, "?") {
+		args = append(args, part)
+	}
+	args = append(args, wanted)
 	var dest [3]driver.Value
 	err := c.each(ctx, sql, named(args), dest[:], func() error {
 		v.Of = asInt(dest[2])
@@ -229,7 +237,7 @@ func apart(lists []Value, part string) []Value {
 	var out []Value
 	for _, l := range lists {
 		for _, one := range strings.Fields(l.Text) {
-			if !strings.Contains(strings.ToLower(one), part) {
+			if !strings.Contains(filter.Fold(one), part) {
 				continue
 			}
 			i := slices.IndexFunc(out, func(v Value) bool { return v.Text == one })

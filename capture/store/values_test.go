@@ -93,6 +93,23 @@ func TestValuesThatBeginSoComeFirst(t *testing.T) {
 	}
 }
 
+// Letters beyond ASCII are told apart from their capitals as little as others, as in filters.
+func TestValuesInAnyCase(t *testing.T) {
+	s := openStore(t, Config{})
+	for i, run := range []string{"die Ärzte", "Ärzte", "ärzte", "Aerzte", "die Ärzte"} {
+		x := sample(i)
+		x.Client.Run = run
+		s.Begin(x).Finish(func(x *capture.Exchange) { x.State = capture.StateDone })
+	}
+	flush(t, s)
+	for _, part := range []string{"är", "ÄR"} {
+		got, err := s.Values(testContext(t), ValueQuery{Field: "run", Contains: part, Limit: 5})
+		if err != nil || !slices.Equal(got.Values, []Value{{"Ärzte", 1}, {"ärzte", 1}, {"die Ärzte", 2}}) {
+			t.Errorf("%s: %v, %v", part, got, err)
+		}
+	}
+}
+
 func TestValuesOfAnEmptyStore(t *testing.T) {
 	s := openStore(t, Config{})
 	for _, field := range []string{"host", "status", "mark", "header", "hop"} {
