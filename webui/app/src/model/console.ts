@@ -114,6 +114,8 @@ export class Console {
 
   private keys = 0
   private loading: AbortController | undefined
+  /** What is to be edited once its details are here. */
+  private editing: number | undefined
   private again: ReturnType<typeof setTimeout> | undefined
   private applying: ReturnType<typeof setTimeout> | undefined
   private departures = new Map<number, ReturnType<typeof setTimeout>>()
@@ -222,6 +224,7 @@ export class Console {
 
   select(id: number | undefined): void {
     if (id === this.selected.value && (id === undefined || this.detail.value?.id === id)) return
+    this.editing = undefined
     batch(() => {
       this.selected.value = id
       this.detailProblem.value = ''
@@ -263,6 +266,7 @@ export class Console {
       batch(() => {
         this.detail.value = x
         this.detailProblem.value = ''
+        if (this.editing === id) this.edit()
       })
       // An open exchange that the filter keeps out of the stream is asked for now and then.
       if (x.state === 'open' && !this.feed.rows.get(id)) this.again = setTimeout(() => void this.load(id), 700)
@@ -406,7 +410,9 @@ export class Console {
 
   edit(): void {
     const x = this.detail.value
+    this.editing = undefined
     if (x && x.id === this.selected.value) this.draft.value = { of: x }
+    else this.editing = this.selected.value
   }
 
   compose(): void { this.draft.value = { of: undefined } }

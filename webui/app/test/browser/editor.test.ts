@@ -34,7 +34,6 @@ after(async () => {
 /** compose opens the request that was sent, its body in the editor. */
 async function compose(page: Page) {
   await row(page, '/order').click()
-  await page.getByRole('tab', { name: 'Request' }).waitFor()
   await page.keyboard.press('e')
   const dialog = page.getByRole('dialog')
   await dialog.locator('.cm-editor').waitFor()
@@ -65,6 +64,26 @@ test('XML is coloured, indented and checked, and ends its tags', async () => {
   await type('<a')
   await page.keyboard.type(' <')
   await dialog.getByText(/Line 1, column \d+: .*XML/).waitFor()
+  assert.deepEqual(errors, [])
+  await page.close()
+})
+
+test('e is not lost on a reader who is faster than the details', async () => {
+  const { page, errors } = await open(chrome, eaves.url)
+  let answer = () => {}
+  const held = new Promise<void>((done) => (answer = done))
+  let asked = false
+  await page.route(/\/exchanges\/\d+$/, async (route) => {
+    asked = true
+    await held
+    await route.continue()
+  })
+  await row(page, '/order').click()
+  await page.keyboard.press('e')
+  await until(() => asked, 'the details to be asked for')
+  assert.equal(await page.getByRole('dialog').count(), 0)
+  answer()
+  await page.getByRole('dialog').getByLabel('URL').waitFor()
   assert.deepEqual(errors, [])
   await page.close()
 })

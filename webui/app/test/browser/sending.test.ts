@@ -173,7 +173,7 @@ test('gRPC messages show their fields', async () => {
   await page.getByRole('button', { name: /received.*grpc/ }).click()
   const one = page.getByRole('region', { name: 'Message 2 in full' })
   await one.getByText('"hello"').waitFor()
-  await one.getByText('42').waitFor()
+  await one.getByText('42', { exact: true }).waitFor()
   await one.getByRole('button', { name: 'Hex' }).click()
   await one.getByText('0a 05 68').waitFor()
 })
