@@ -45,7 +45,7 @@ export function patternFor(url: string): string {
 /** exampleURL is an address that a pattern could be tried with. */
 export function exampleURL(pattern: string): string {
   const p = pattern.trim().replace(/:\*$/, '').replace(/:443$/, '')
-  if (p === '' || p.startsWith('*') || p.includes('/')) return p.startsWith('*.') ? `https://www.${p.slice(2)}/` : 'https://'
+  if (p === '' || p.startsWith('*') || p.includes('/')) return p.startsWith('*.') ? `https://www.${p.slice(2)}/` : ''
   return `https://${p}/`
 }
 

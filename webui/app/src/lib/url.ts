@@ -48,3 +48,8 @@ export function query(url: string): Parameter[] {
   const hash = url.indexOf('#', q)
   return form(url.slice(q + 1, hash < 0 ? undefined : hash))
 }
+
+/** oneScheme is an address without the scheme that stood there before a whole address was put behind it. */
+export function oneScheme(text: string): string {
+  return text.replace(/^\s*https?:\/\/(?=https?:\/\/)/i, '')
+}

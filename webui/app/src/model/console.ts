@@ -31,6 +31,8 @@ export interface Draft {
 export interface Pair {
   a: number
   b: number
+  /** Why these two. */
+  why?: string
 }
 
 /** A form of the settings that is open: a new entry, with what is known of it already, or one that is changed. */
@@ -59,6 +61,8 @@ export interface NewWay {
   note?: string
 }
 
+/** As many marks are remembered in their order. */
+const keptMarks = 50
 /** How long a deletion can be taken back. */
 const grace = 5000
 
@@ -113,6 +117,8 @@ export class Console {
   })
 
   private keys = 0
+  /** What was marked here, the last one last. */
+  private marked: readonly number[] = []
   private loading: AbortController | undefined
   /** What is to be edited once its details are here. */
   private editing: number | undefined
@@ -394,17 +400,21 @@ export class Console {
     const id = this.selected.value
     if (id === undefined) return
     await this.attempt('Comparing failed', async () => {
-      const marked = (await api.list({ filter: 'is:marked', limit: 2 })).exchanges.find((x) => x.id !== id)
+      const here = this.marked.filter((m) => m !== id)
+      // Marks go away elsewhere, too: in another page, by the command line, with their exchange.
+      const still = here.length > 0 ? new Set((await api.list({ filter: `is:marked id in (${here.join(',')})`, limit: here.length })).exchanges.map((x) => x.id)) : new Set<number>()
+      const last = here.findLast((m) => still.has(m))
+      const marked = last ?? (await api.list({ filter: 'is:marked', limit: 2 })).exchanges.map((x) => x.id).filter((m) => m !== id).sort((a, b) => b - a)[0]
       const original = this.current.value?.replayOf
       if (!marked && original) {
-        this.comparing.value = { a: original, b: id }
+        this.comparing.value = { a: original, b: id, why: `#${original} is what #${id} was sent again from.` }
         return
       }
       if (!marked) {
         this.say('Mark another exchange first (m), to compare this one with it.')
         return
       }
-      this.comparing.value = { a: marked.id, b: id }
+      this.comparing.value = { a: marked, b: id, why: last ? `#${marked} is the one marked last.` : `#${marked} is the newest marked one.` }
     })
   }
 
@@ -467,6 +477,7 @@ export class Console {
     await this.attempt('Marking failed', async () => {
       const marked = await api.mark(x.id, x.mark ? '' : 'marked')
       if (this.selected.value === x.id) this.detail.value = marked
+      this.marked = [...this.marked.filter((m) => m !== x.id), ...(x.mark ? [] : [x.id])].slice(-keptMarks)
       this.spoken.value = x.mark ? `Mark of ${x.id} removed` : `${x.id} marked`
     })
   }

@@ -64,6 +64,7 @@ export function Compare({ pair }: { pair: Pair }) {
         <label class="check"><input type="checkbox" checked={all} onChange={(e) => setAll(e.currentTarget.checked)} /> show those, too{hidden > 0 ? ` (${hidden})` : ''}</label>
       </div>
       <div class="compare-body" tabIndex={0} role="region" aria-label="Differences">
+        {pair.why && <p class="dim">{pair.why}</p>}
         {problem !== '' && <p class="note warn" role="alert">{visible(problem)}</p>}
         {found?.notes.map((n, i) => <p key={i} class="note">{visible(n)}.</p>)}
         <p class="compare-verdict" role="status">

@@ -25,6 +25,8 @@ export function FilterBox() {
   const { options, of } = useOptions(here, text)
   const shown = open && options.length > 0
   const chosen = shown ? options[at] : undefined
+  // What Tab takes. Where nothing is being written it goes on to the next control, as it does elsewhere.
+  const offered = chosen ?? (shown && here && (here.kind !== 'field' || here.word !== '') ? options[0] : undefined)
   const problem = app.feed.problem.value
   // What is being written is not yet a mistake.
   const early = shown && here !== undefined && problem?.column !== undefined && problem.column > [...text.trimStart().slice(0, here.term)].length
@@ -64,7 +66,8 @@ export function FilterBox() {
     else if (e.key === 'ArrowUp' && shown) setAt(at <= 0 ? n - 1 : at - 1)
     else if (e.key === 'ArrowDown' && !open && e.altKey) setOpen(true)
     else if (e.key === 'ArrowDown') grid()?.focus()
-    else if ((e.key === 'Enter' || e.key === 'Tab') && chosen && !e.shiftKey) take(chosen)
+    else if (e.key === 'Enter' && chosen && !e.shiftKey) take(chosen)
+    else if (e.key === 'Tab' && offered && !e.shiftKey) take(offered)
     else if (e.key === ' ' && e.ctrlKey) setOpen(true)
     else if (e.key === 'Escape' && shown) setOpen(false)
     else if (e.key === 'Escape' && text === '') grid()?.focus()
@@ -116,14 +119,14 @@ export function FilterBox() {
             <span>{wrong.column ? <b>Column {wrong.column}: </b> : null}{visible(wrong.message)}</span>
           </div>
         )}
-        {shown && <Options options={options} at={at} of={of} onTake={take} />}
+        {shown && <Options options={options} at={at} of={of} first={offered !== undefined && !chosen} onTake={take} />}
       </div>
     </form>
   )
 }
 
 /** Options is the list of what can be put in. */
-function Options({ options, at, of, onTake }: { options: Option[]; at: number; of: Values | undefined; onTake: (o: Option) => void }) {
+function Options({ options, at, of, first, onTake }: { options: Option[]; at: number; of: Values | undefined; first: boolean; onTake: (o: Option) => void }) {
   const box = useRef<HTMLUListElement>(null)
   useEffect(() => { box.current?.querySelector('[aria-selected=true]')?.scrollIntoView({ block: 'nearest' }) }, [at])
   return (
@@ -137,7 +140,9 @@ function Options({ options, at, of, onTake }: { options: Option[]; at: number; o
           </li>
         ))}
       </ul>
-      <p class="hint"><kbd>↓</kbd> choose <kbd>Enter</kbd> take{counted(of)}</p>
+      <p class="hint">
+        <kbd>↓</kbd> choose {at >= 0 ? <><kbd>Tab</kbd> or <kbd>Enter</kbd> take</> : <>{first && <><kbd>Tab</kbd> take the first </>}<kbd>Enter</kbd> filter by what is written</>}{counted(of)}
+      </p>
     </div>
   )
 }

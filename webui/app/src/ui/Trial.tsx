@@ -5,6 +5,7 @@ import * as settings from '../api/settings.ts'
 import type { Explanation, Stage, Trial as TrialInput, WayTrial } from '../api/settings.ts'
 import { trialCommand, wayTrialCommand } from '../lib/command.ts'
 import { duration } from '../lib/format.ts'
+import { oneScheme } from '../lib/url.ts'
 import { viaWords, withCredentials } from '../lib/via.ts'
 import { visible } from '../lib/visible.ts'
 import { message, type NewWay, type Try } from '../model/console.ts'
@@ -76,7 +77,8 @@ export function Trial({ what }: { what: Try }) {
       <form onSubmit={(e) => { e.preventDefault(); void run() }} noValidate>
         <div class="line-one">
           <Field label="Address" grow wrong={problem || undefined} note={way ? 'eaves really connects, and sends one GET.' : 'Explain connects to nobody; Test really connects, and sends one GET.'}>
-            {(a) => <input type="text" {...a} value={url} autofocus inputMode="url" spellcheck={false} autocapitalize="off" autocomplete="off" onInput={(e) => { setURL(e.currentTarget.value); setProblem('') }} />}
+            {(a) => <input type="text" {...a} value={url} autofocus inputMode="url" spellcheck={false} autocapitalize="off" autocomplete="off" placeholder="https://api.example.com/"
+              onFocus={(e) => e.currentTarget.select()} onInput={(e) => { setURL(oneScheme(e.currentTarget.value)); setProblem('') }} />}
           </Field>
           {!way && <button type="button" class="button beside" onClick={() => void explain()}>Explain</button>}
           <button type="submit" class="button primary beside">{running ? 'Start again' : 'Test'}</button>

@@ -126,7 +126,7 @@ const general: Action[] = [
     id: 'try', label: 'Test an address, hop by hop', group: 'Console', keys: ['t'],
     run: (app) => {
       const x = app.page.value === 'traffic' ? app.current.value : undefined
-      app.try({ url: x && /^https?:/.test(x.request.url) ? x.request.url : 'https://' })
+      app.try({ url: x && /^https?:/.test(x.request.url) ? x.request.url : '' })
     },
   },
   { id: 'record', label: 'Recording on or off', group: 'Console', run: (app) => void app.toggleRecording() },

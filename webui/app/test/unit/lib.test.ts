@@ -8,13 +8,20 @@ import { headerLines, parseHeaders } from '../../src/lib/headers.ts'
 import { multipart, parameter } from '../../src/lib/multipart.ts'
 import { told as parted } from '../../src/lib/cause.ts'
 import { cause, outcome, phases, story } from '../../src/lib/story.ts'
-import { form, hostname, parts, query } from '../../src/lib/url.ts'
+import { form, hostname, oneScheme, parts, query } from '../../src/lib/url.ts'
 import { clip, hidden, pieces, visible } from '../../src/lib/visible.ts'
 import { columnOf } from '../../src/api/client.ts'
 import { exchange } from '../fake.ts'
 import { execFileSync } from 'node:child_process'
 
 const bytes = (s: string) => new TextEncoder().encode(s) as Uint8Array<ArrayBuffer>
+
+test('a whole address put behind a scheme has one scheme', () => {
+  for (const [text, want] of [
+    ['https://https://a.test/', 'https://a.test/'], ['https://http://a.test/', 'http://a.test/'], ['https://', 'https://'], ['a.test', 'a.test'],
+    ['https://a.test/?to=https://b.test/', 'https://a.test/?to=https://b.test/'], ['https://a.test/https://b.test/', 'https://a.test/https://b.test/'],
+  ] as const) assert.equal(oneScheme(text), want)
+})
 
 test('sizes', () => {
   for (const [n, want] of [[-1, '–'], [0, '0 B'], [1023, '1023 B'], [1024, '1 KB'], [1536, '1.5 KB'], [10 * 1024, '10 KB'], [1023 * 1024, '1 MB'], [52428800, '50 MB'], [5 * 2 ** 40, '5 TB']] as const) {

@@ -35,8 +35,8 @@ test('the pattern for a URL names its host and a port other than 443', () => {
   assert.equal(exampleURL('*.bank.test'), 'https://www.bank.test/')
   assert.equal(exampleURL('api.bank.test:8443'), 'https://api.bank.test:8443/')
   assert.equal(exampleURL('api.bank.test:*'), 'https://api.bank.test/')
-  assert.equal(exampleURL('*'), 'https://')
-  assert.equal(exampleURL('10.0.0.0/8'), 'https://')
+  assert.equal(exampleURL('*'), '')
+  assert.equal(exampleURL('10.0.0.0/8'), '')
 })
 
 test('a pattern is told in words, its port as the page counts it', () => {

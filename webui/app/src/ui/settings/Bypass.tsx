@@ -22,7 +22,7 @@ export function Bypass() {
     <>
       <Intro
         command="eaves route default --bypass '<local>,.corp.example,10.0.0.0/8'"
-        action={<button type="button" class="button" onClick={() => app.try({ url: 'https://' })} title="Connect to an address and see each stage (t)"><Pulse /> Test an address</button>}
+        action={<button type="button" class="button" onClick={() => app.try({ url: '' })} title="Connect to an address and see each stage (t)"><Pulse /> Test an address</button>}
       >
         Hosts that are reached directly, past the proxies. The list is asked only where no route of yours matches first.
       </Intro>

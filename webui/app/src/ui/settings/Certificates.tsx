@@ -21,7 +21,7 @@ export function Certificates() {
         command="eaves cert add api.example.com --pfx client.p12"
         action={<>
           <button type="button" class="button primary" onClick={() => app.settings('certificates', {})} title="Add a client certificate (a)"><Plus /> Add</button>
-          <button type="button" class="button" onClick={() => app.try({ url: 'https://' })} title="Connect to an address and see each stage (t)"><Pulse /> Test an address</button>
+          <button type="button" class="button" onClick={() => app.try({ url: '' })} title="Connect to an address and see each stage (t)"><Pulse /> Test an address</button>
         </>}
       >
         Shown to servers that ask for one, by host: the most specific pattern wins, and no other host ever sees it.

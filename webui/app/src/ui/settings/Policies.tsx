@@ -23,7 +23,7 @@ export function Policies() {
         command="eaves tls set '*.old.example' --min 1.0 --verify off"
         action={<>
           <button type="button" class="button primary" onClick={() => app.settings('tls', {})} title="Add a TLS policy (a)"><Plus /> Add</button>
-          <button type="button" class="button" onClick={() => app.try({ url: 'https://' })} title="Connect to an address and see each stage (t)"><Pulse /> Test an address</button>
+          <button type="button" class="button" onClick={() => app.try({ url: '' })} title="Connect to an address and see each stage (t)"><Pulse /> Test an address</button>
         </>}
       >
         How TLS is spoken to some hosts: versions, ciphers, verification. The most specific pattern wins, as a whole.

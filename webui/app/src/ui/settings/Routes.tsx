@@ -29,7 +29,7 @@ export function RoutesSection() {
         command="eaves route add '*.corp.example' --via http://proxy.corp.example:3128"
         action={<>
           <button type="button" class="button primary" onClick={() => app.settings('routes', {})} title="Add a route (a)"><Plus /> Add</button>
-          <button type="button" class="button" onClick={() => app.try({ url: 'https://' })} title="Connect to an address and see each stage (t)"><Pulse /> Test an address</button>
+          <button type="button" class="button" onClick={() => app.try({ url: '' })} title="Connect to an address and see each stage (t)"><Pulse /> Test an address</button>
         </>}
       >
         Which proxies requests go through, by host. The first route that matches decides; what is under way goes on as it began.
@@ -140,7 +140,7 @@ function Default({ value }: { value: DefaultRoute }) {
         <FormProblem failed={problem} />
         <div class="buttons">
           <button type="submit" class="button primary" disabled={!changed}>Save</button>
-          <button type="button" class="button" onClick={() => app.try({ way: { via: writeVia(way), bypass: bypass.trim() }, url: 'https://', title: 'Test this way before it is saved' })}><Pulse /> Test before saving</button>
+          <button type="button" class="button" onClick={() => app.try({ way: { via: writeVia(way), bypass: bypass.trim() }, url: '', title: 'Test this way before it is saved' })}><Pulse /> Test before saving</button>
           <span class="dim">Set by {origins[value.source] ?? value.source}.</span>
         </div>
       </form>

@@ -28,7 +28,7 @@ export function Trust() {
         command="eaves trust add corporate-ca.pem --host '*.corp.example'"
         action={<>
           <button type="button" class="button primary" onClick={() => app.settings('trust', {})} title="Add a CA (a)"><Plus /> Add</button>
-          <button type="button" class="button" onClick={() => app.try({ url: 'https://' })} title="Connect to an address and see each stage (t)"><Pulse /> Test an address</button>
+          <button type="button" class="button" onClick={() => app.try({ url: '' })} title="Connect to an address and see each stage (t)"><Pulse /> Test an address</button>
         </>}
       >
         CAs that may sign origins and parent proxies, beside those the system trusts; for every host, or for some.

@@ -1,0 +1,98 @@
+// What somebody tries who does not know the console yet, against the real eaves.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { Browser, Page } from 'playwright-core'
+import { browser, Eaves, open, origin, row, until, type Origin } from '../real.ts'
+
+let eaves: Eaves
+let plain: Origin
+let chrome: Browser
+let page: Page
+let errors: string[]
+
+before(async () => {
+  plain = await origin((q, a) => {
+    a.writeHead(q.url === '/missing' ? 404 : 200, { 'Content-Type': 'application/json' })
+    a.end('{"a":{"b":1}}')
+  })
+  eaves = new Eaves()
+  await eaves.start()
+  for (const path of ['/one', '/two', '/three', '/missing']) await eaves.get(plain.url + path)
+  chrome = await browser()
+  ;({ page, errors } = await open(chrome, eaves.url))
+  await row(page, '/missing').waitFor()
+})
+
+after(async () => {
+  await chrome?.close()
+  await eaves?.stop()
+  await plain?.close()
+})
+
+const box = () => page.getByRole('combobox', { name: 'Filter' })
+const options = () => page.locator('#filter-options [role=option]')
+const focused = () => page.evaluate(() => document.activeElement?.id)
+const boxHolds = (v: string) => until(async () => (await box().inputValue()) === v, `the box to hold ${v}`)
+
+test('Tab takes the first completion, and goes on where nothing is being written', async () => {
+  await page.keyboard.press('/')
+  await page.keyboard.type('stat')
+  await options().first().waitFor()
+  assert.match(await page.locator('.filter-options .hint').innerText(), /Tab take the first\s+Enter filter by what is written/)
+  await page.keyboard.press('Tab')
+  await boxHolds('status:')
+  assert.equal(await focused(), 'filter')
+  await page.keyboard.type('40')
+  await until(async () => (await options().allInnerTexts()).join().startsWith('404'), 'one value to be offered')
+  await page.keyboard.press('Tab')
+  await boxHolds('status:404 ')
+  await until(async () => (await page.locator('.runway .row').count()) === 1, 'the list to be filtered')
+  await page.keyboard.press('Tab')
+  assert.notEqual(await focused(), 'filter', 'Tab leaves a finished term')
+  await box().fill('stat')
+  await options().first().waitFor()
+  await page.keyboard.press('ArrowDown')
+  await until(async () => /Tab or Enter take/.test(await page.locator('.filter-options .hint').innerText()), 'the footer to say what Enter does')
+  await page.keyboard.press('Enter')
+  await boxHolds('status:')
+  await box().fill('')
+  await until(async () => (await page.locator('.runway .row').count()) === 4, 'the whole list')
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('Escape')
+})
+
+test('an address to test is empty at first, and has one scheme', async () => {
+  await page.keyboard.press('t')
+  const dialog = page.getByRole('dialog', { name: 'Test an address' })
+  const address = dialog.getByLabel('Address')
+  await address.waitFor()
+  assert.equal(await address.inputValue(), '')
+  await page.keyboard.type('https://https://api.example.com/')
+  assert.equal(await address.inputValue(), 'https://api.example.com/')
+  await page.keyboard.press('Escape')
+  await row(page, '/one').click()
+  await page.keyboard.press('t')
+  await until(async () => (await address.inputValue()) === plain.url + '/one', 'the address of the exchange')
+  await page.keyboard.type('https://other.example.com/')
+  assert.equal(await address.inputValue(), 'https://other.example.com/', 'what stands there is typed over')
+  await page.keyboard.press('Escape')
+})
+
+test('d compares with the one marked last, and says so', async () => {
+  const marked = async (path: string) => {
+    await row(page, path).click()
+    await page.keyboard.press('m')
+    await row(page, path).locator('.mark').waitFor()
+    return Number(await row(page, path).getAttribute('data-id'))
+  }
+  await marked('/missing')
+  const last = await marked('/one')
+  await marked('/two')
+  await page.keyboard.press('d')
+  const dialog = page.getByRole('dialog', { name: /side by side/ })
+  await dialog.getByText(`#${last} is the one marked last.`).waitFor()
+  await page.keyboard.press('Escape')
+})
+
+test('nothing went wrong in the page', () => assert.deepEqual(errors, []))
