@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/elazarl/goproxy"
@@ -58,6 +59,7 @@ type flow struct {
 	// keepBody reads what the client has sent of a body that no origin took, so that it is recorded and can be sent again.
 	// May be nil.
 	keepBody  func(io.Reader)
+	local     bool    // the body is at hand, no client has to send it
 	upgrading string  // the protocol the client wants to change to
 	script    *script // says what the client of a replayed conversation said; nil: nobody does
 
@@ -74,6 +76,7 @@ type flow struct {
 	rec     capture.Recording
 	receipt *upstream.Receipt
 	begun   bool
+	asked   *asked         // the request's body; nil: none
 	onBegin func(id int64) // may be nil
 
 	// What became of it; written by the goroutine that serves the flow.
@@ -227,7 +230,11 @@ func (f *flow) send(method string, fields wire.Fields) *http.Response {
 		x.Client.Request = f.clientRequest()
 	}
 	f.begin(x)
+	if f.body != nil {
+		f.asked = &asked{f: f, r: f.body, tap: requestTap(f, kept)}
+	}
 	if f.rule != nil && f.rule.Action == ActionBlock {
+		f.keepRest()
 		return f.blocked()
 	}
 	call := &upstream.Call{
@@ -236,18 +243,14 @@ func (f *flow) send(method string, fields wire.Fields) *http.Response {
 		Upgrade: f.upgrading, Receipt: f.receipt, Trailer: f.trailer,
 		Informational: f.gotInformational, Choice: f.choice,
 	}
-	if f.body != nil {
-		call.Body = &asked{f: f, r: f.body, tap: requestTap(f, kept)}
+	if f.asked != nil {
+		call.Body = f.asked
 	}
 	resp, err := f.p.upstream.Do(f, call)
 	f.headAt = time.Now()
 	if err != nil {
-		if f.keepBody != nil && call.Body != nil {
-			select {
-			case <-call.Sent(): // nobody else reads it
-				f.keepBody(call.Body)
-			default:
-			}
+		if f.givenUp(call) {
+			f.keepRest()
 		}
 		return f.failed(err)
 	}
@@ -258,6 +261,35 @@ func (f *flow) send(method string, fields wire.Fields) *http.Response {
 	}
 	f.taps = tapsFor(f, resp)
 	return nil
+}
+
+// givenUp says whether nobody reads the body of a call that failed any more. Whoever reads one that is at hand does not
+// wait for a client, and is done with it soon.
+func (f *flow) givenUp(call *upstream.Call) bool {
+	if call.Body == nil {
+		return false
+	}
+	if f.local {
+		select {
+		case <-call.Sent():
+		case <-time.After(keepTime):
+		}
+	}
+	select {
+	case <-call.Sent():
+		return true
+	default:
+		return false
+	}
+}
+
+// keepRest records what is left of a body that no origin takes.
+func (f *flow) keepRest() {
+	if f.asked == nil || f.keepBody == nil {
+		return
+	}
+	f.asked.untaken = true
+	f.keepBody(f.asked)
 }
 
 // clientRequest is the request as the client sent it.
@@ -460,6 +492,9 @@ func (f *flow) finish() {
 		x.TLS = facts.TLS // a verdict may come as late as in the answer's body
 		x.Time = capture.Milliseconds(end.Sub(f.start))
 		x.State = capture.StateDone
+		if f.asked != nil && !f.asked.whole() {
+			x.Request.Truncated = true // what is recorded must not be sent again as if it were all
+		}
 		if f.trailer != nil {
 			if t := f.trailer(); len(t) > 0 {
 				x.Request.Trailer = header(t)
@@ -490,17 +525,31 @@ type asked struct {
 	f   *flow
 	r   io.Reader
 	tap tap // may be nil
+	// untaken says that no origin takes what is still read: how it ends does not cut the exchange.
+	untaken bool
+	passed  atomic.Int64
+	ended   atomic.Bool
+}
+
+// whole says whether the body has been read to its end.
+func (b *asked) whole() bool {
+	fr := b.f.framing
+	return b.ended.Load() || fr.Kind == wire.Length && b.passed.Load() >= fr.Length
 }
 
 func (b *asked) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	if n > 0 {
+		b.passed.Add(int64(n))
 		b.f.rec.Body(capture.SideRequest, p[:n])
 		if b.tap != nil {
 			b.tap.pass(p[:n])
 		}
 	}
-	if err != nil && err != io.EOF && err != errOver && b.f.Err() == nil {
+	if err == io.EOF {
+		b.ended.Store(true)
+	}
+	if err != nil && err != io.EOF && err != errOver && !b.untaken && b.f.Err() == nil {
 		b.f.noteCut(capture.StageClient, "the client's body was cut short: "+err.Error())
 	}
 	return n, err

@@ -249,7 +249,7 @@ const (
 // keepBody reads the rest of a request's body, as far as it comes soon.
 func (c *clientConn) keepBody(body io.Reader) {
 	c.Conn.SetReadDeadline(time.Now().Add(keepTime))
-	_, _ = io.CopyN(io.Discard, body, keepBytes)
+	_, _ = io.CopyN(io.Discard, body, keepBytes+1) // one more, to see the end
 	c.Conn.SetReadDeadline(time.Time{})
 }
 

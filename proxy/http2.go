@@ -82,6 +82,10 @@ func (c *clientConn) serveStream(s *h2.Stream) {
 	}
 	if !s.Bodiless {
 		f.body, f.trailer = s, s.Trailer
+		f.keepBody = func(body io.Reader) {
+			defer s.StopReading(keepTime)()
+			_, _ = io.CopyN(io.Discard, body, keepBytes+1)
+		}
 	}
 	var err error
 	if f.method == http.MethodConnect {

@@ -144,6 +144,7 @@ func (p *Proxy) replayFlow(req ReplayRequest) (*flow, error) {
 			f.client = talkingClient{script: f.script}
 		}
 	}
+	f.local, f.keepBody = true, func(body io.Reader) { _, _ = io.Copy(io.Discard, body) }
 	switch {
 	case req.Body == nil && fields.Get("Content-Length") == "0":
 		f.framing = wire.Framing{Kind: wire.Length}

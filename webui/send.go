@@ -153,7 +153,12 @@ func (s *Server) replay(w http.ResponseWriter, r *request) error {
 		if err != nil {
 			return err
 		}
-		o.Body, o.Size = body, body.Size()
+		kept := body.Size()
+		if n, err := strconv.ParseInt(x.Request.Header.Get("Content-Length"), 10, 64); err == nil && n > kept {
+			body.Close()
+			return problem{Status: http.StatusConflict, Detail: fmt.Sprintf("only %d of the %d bytes of this request's body were recorded; give a body to send instead", kept, n)}
+		}
+		o.Body, o.Size = body, kept
 	}
 	if err := v.apply(&o); err != nil {
 		if o.Body != nil {

@@ -176,6 +176,7 @@ func TestReplayTakesWhatWasCaptured(t *testing.T) {
 	for what, change := range map[string]func(*capture.Exchange){
 		"tunnel":    func(x *capture.Exchange) { x.Kind = capture.KindTunnel },
 		"part":      func(x *capture.Exchange) { x.Request.Truncated = true },
+		"missing":   func(x *capture.Exchange) { x.Request.Header = capture.Header{{Name: "Content-Length", Value: "6"}} },
 		"no req":    func(x *capture.Exchange) { x.Request.Method = "" },
 		"uploading": func(x *capture.Exchange) { x.State, x.Response = capture.StateOpen, nil },
 	} {
@@ -183,7 +184,7 @@ func TestReplayTakesWhatWasCaptured(t *testing.T) {
 		change(&y)
 		l.store.put(&y)
 		l.ask("POST", "/api/v1/exchanges/1/replay", "").problem(t, 409)
-		if what == "part" || what == "uploading" {
+		if what == "part" || what == "missing" || what == "uploading" {
 			l.ask("POST", "/api/v1/exchanges/1/replay", `{"body":"x"}`).json(t, 202, &got)
 		}
 	}

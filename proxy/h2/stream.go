@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -273,6 +274,20 @@ func (s *Stream) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// StopReading ends the reading of a body that has not come whole when d is over: what comes later is thrown away. What it
+// returns takes that back.
+func (s *Stream) StopReading(d time.Duration) (undo func()) {
+	t := time.AfterFunc(d, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.err == nil {
+			s.err = os.ErrDeadlineExceeded
+		}
+		s.cond.Broadcast()
+	})
+	return func() { t.Stop() }
 }
 
 // Buffered says how much can be read without waiting.
