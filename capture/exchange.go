@@ -295,8 +295,9 @@ type Certificate struct {
 	Serial    string    `json:"serial"`
 	NotBefore time.Time `json:"notBefore"`
 	NotAfter  time.Time `json:"notAfter"`
-	DNSNames  []string  `json:"dnsNames"`
-	SHA256    string    `json:"sha256"`
+	// DNSNames are all names that it is for: DNS names and, as text, IP addresses.
+	DNSNames []string `json:"dnsNames"`
+	SHA256   string   `json:"sha256"`
 }
 
 // ClientCertificate is the receipt of a TLS handshake's client authentication.

@@ -266,9 +266,9 @@ func (s *secured) refusal(err error) (*capture.TLS, *Error) {
 // Certificate is a certificate as exchanges have it.
 func Certificate(c *x509.Certificate) capture.Certificate {
 	sum := sha256.Sum256(c.Raw)
-	names := c.DNSNames
-	if names == nil {
-		names = []string{}
+	names := append([]string{}, c.DNSNames...)
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
 	}
 	return capture.Certificate{
 		Subject: c.Subject.String(), Issuer: c.Issuer.String(), Serial: c.SerialNumber.Text(16),

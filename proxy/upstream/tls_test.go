@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -400,5 +401,18 @@ func TestAnswerThatEndsWithTLS(t *testing.T) {
 			resp.Body.Close()
 			l.Close()
 		}
+	}
+}
+
+// A certificate's receipt has all its names, those that are IP addresses too.
+func TestCertificateNames(t *testing.T) {
+	leaf := issue(t, nil, func(c *x509.Certificate) {
+		c.DNSNames, c.IPAddresses = []string{"a.test"}, []net.IP{net.IPv4(127, 0, 0, 1), net.ParseIP("2001:db8::1")}
+	})
+	if got, want := Certificate(leaf.cert).DNSNames, []string{"a.test", "127.0.0.1", "2001:db8::1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := Certificate(issue(t, nil, ca("root")).cert).DNSNames; got == nil || len(got) != 0 {
+		t.Errorf("without names: %#v", got)
 	}
 }
