@@ -249,10 +249,14 @@ func isText(contentType string, head []byte) bool {
 func (p *program) printReceipts(x *capture.Exchange) {
 	say := func(format string, args ...any) { fmt.Fprintln(p.out, harmless(fmt.Sprintf(format, args...))) }
 	var phases []string
+	connect := x.Timings.Connect
+	if x.Timings.SSL >= 0 && connect >= 0 {
+		connect = max(0, connect-x.Timings.SSL) // HAR counts TLS into it
+	}
 	for _, t := range []struct {
 		name string
 		ms   float64
-	}{{"blocked", x.Timings.Blocked}, {"dns", x.Timings.DNS}, {"connect", x.Timings.Connect}, {"ssl", x.Timings.SSL},
+	}{{"blocked", x.Timings.Blocked}, {"dns", x.Timings.DNS}, {"connect", connect}, {"ssl", x.Timings.SSL},
 		{"send", x.Timings.Send}, {"wait", x.Timings.Wait}, {"receive", x.Timings.Receive}} {
 		if t.ms >= 0 {
 			phases = append(phases, t.name+" "+milliseconds(t.ms))

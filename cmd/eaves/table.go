@@ -35,7 +35,7 @@ func columns() []column {
 		{"seq", -6, func(x *capture.Exchange) string { return number(x.Seq) }},
 		{"time", 12, func(x *capture.Exchange) string { return x.Started.Local().Format("15:04:05.000") }},
 		{"started", 24, func(x *capture.Exchange) string { return x.Started.UTC().Format(capture.TimeFormat) }},
-		{"status", 6, status},
+		{"status", 10, status},
 		{"method", 7, func(x *capture.Exchange) string { return x.Request.Method }},
 		{"url", 0, func(x *capture.Exchange) string { return x.Request.URL }},
 		{"scheme", 5, u(func(u *url.URL) string { return u.Scheme })},
@@ -165,6 +165,8 @@ func harmlessText(s string) string {
 // status is an answer's status, or what there is instead of one.
 func status(x *capture.Exchange) string {
 	switch {
+	case x.Response != nil && x.Response.Status > 0 && x.State == capture.StateFailed && x.AnsweredBy != capture.AnsweredByEaves:
+		return strconv.Itoa(x.Response.Status) + " failed" // a good answer, by its head
 	case x.Response != nil && x.Response.Status > 0:
 		return strconv.Itoa(x.Response.Status)
 	case x.State == capture.StateFailed:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"testing"
@@ -67,5 +68,33 @@ func TestRow(t *testing.T) {
 	}
 	if _, err := pickColumns("id,nosuch"); err == nil {
 		t.Error("an unknown column is taken")
+	}
+}
+
+// An answer that was cut is not listed like a whole one.
+func TestStatus(t *testing.T) {
+	ok, own := &capture.Response{Status: 200}, &capture.Response{Status: 502}
+	for want, x := range map[string]*capture.Exchange{
+		"200":        {State: capture.StateDone, Response: ok},
+		"200 failed": {State: capture.StateFailed, Response: ok},
+		"502":        {State: capture.StateFailed, Response: own, AnsweredBy: capture.AnsweredByEaves},
+		"failed":     {State: capture.StateFailed},
+		"…":          {State: capture.StateOpen},
+		"-":          {State: capture.StateDone},
+	} {
+		if got := status(x); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// The phases of an exchange add up: TLS, which HAR counts into connect, is told once.
+func TestReceiptsTellTLSOnce(t *testing.T) {
+	x := &capture.Exchange{Timings: capture.NoTimings()}
+	x.Timings.Connect, x.Timings.SSL, x.Timings.Wait = 4, 3.5, 1
+	var out bytes.Buffer
+	(&program{out: &out}).printReceipts(x)
+	if want := "timings: connect 0.5ms, ssl 3.5ms, wait 1.0ms\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }

@@ -137,7 +137,8 @@ func reusedRoute(r *capture.Route) *capture.Route {
 	c := *r
 	c.Hops = slices.Clone(r.Hops)
 	for i := range c.Hops {
-		c.Hops[i].Reused = true
+		h := &c.Hops[i]
+		h.Reused, h.DNS, h.Connect, h.Time = true, -1, -1, 0 // these were another exchange's
 	}
 	return &c
 }

@@ -193,6 +193,9 @@ func TestConnectionsAreReused(t *testing.T) {
 		if f.Reused && f.Timings.Connect != -1 {
 			t.Errorf("call %d: a reused connection took %v to connect", i, f.Timings.Connect)
 		}
+		if hop := f.Route.Hops[0]; hop.Reused != f.Reused || (hop.Connect >= 0) == f.Reused || f.Reused && hop.DNS >= 0 {
+			t.Errorf("call %d: reused is %v, the way says %+v", i, f.Reused, hop)
+		}
 		<-call.Sent()
 	}
 	if len(ids) != 1 {

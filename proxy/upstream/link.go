@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,6 +25,8 @@ type link struct {
 	secured  *secured // nil without TLS
 	bounded  bool     // a lower version of TLS was offered than could have been
 	route    *capture.Route
+	once     sync.Once
+	again    *capture.Route // route, for those who find the connection there; made by once
 
 	dns, connect, ssl time.Duration // negative: did not happen
 }
@@ -53,8 +56,9 @@ func (l *link) abort() { l.sock.Conn.Close() }
 // note writes what is known of the connection into a receipt.
 func (l *link) note(f *Facts, reused bool) {
 	f.ServerIP, f.Connection, f.Reused, f.Route = l.ip, l.id, reused, l.route
-	if reused && len(l.route.Hops) > 1 {
-		f.Route = reusedRoute(l.route)
+	if reused {
+		l.once.Do(func() { l.again = reusedRoute(l.route) })
+		f.Route = l.again
 	}
 	if l.secured != nil {
 		f.TLS = l.secured.receipt()

@@ -58,7 +58,7 @@ export function draw(x: Exchange): Drawn | undefined {
     const here = at === failed
     // A hop that answered CONNECT with a refusal lets nothing further.
     const state: Station['state'] = dead ? 'unreached' : here ? 'failed' : at === refused || (role === 'origin' && x.answeredBy === 'origin' && x.response) ? 'answered' : 'passed'
-    legs.push(leg(h, t, ssl, dead, here && !t && !((h?.connect ?? -1) >= 0 && (h?.status ?? 0) > 0)))
+    legs.push(leg(h, t, ssl, dead, here && !t && !(((h?.connect ?? -1) >= 0 || h?.reused) && (h?.status ?? 0) > 0)))
     const facts: string[] = []
     if (role === 'proxy' && h?.status && asksConnect(x, h)) facts.push(`CONNECT ${h.status}`)
     else if (role === 'proxy' && here && h?.status) facts.push(`answered ${h.status}`)
