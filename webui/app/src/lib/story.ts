@@ -47,6 +47,14 @@ export function statusText(x: Summary): string {
   return x.state === 'open' ? 'open' : '–'
 }
 
+/** refusal is why eaves answered itself, as its Proxy-Status says (RFC 9209, 2.1.4); '' where another answered. */
+export function refusal(x: Exchange): string {
+  if (x.answeredBy !== 'eaves') return ''
+  const value = x.response?.headers?.find((f) => /^proxy-status$/i.test(f.name))?.value ?? ''
+  const details = /^eaves;.*\bdetails="((?:[^"\\]|\\.)*)"/.exec(value)?.[1] ?? ''
+  return details.replace(/\\(.)/g, '$1')
+}
+
 function article(type: string): string {
   return type ? ` of ${type}` : ''
 }
@@ -90,6 +98,8 @@ export function story(x: Exchange, now: number): string {
   const body = r.bodySize > 0 ? `, ${size(r.bodySize)}${article(typeName(r.content.mimeType))}` : ', without a body'
   if (x.state === 'open') return `${by ? capital(who) : who} ${text} and is still sending: ${size(Math.max(r.bodySize, 0))} in ${took}.`
   const events = x.messages > 0 ? ` and ${plain(x.messages, 'event')}` : ''
+  const why = refusal(x)
+  if (why) return `Eaves itself (not ${where}) answered ${text} in ${took}: ${visible(why)}.`
   return `${by ? capital(who) : who} ${text} in ${took}${body}${events}${r.httpVersion ? `, over ${version(r.httpVersion)}${scheme === 'https' ? ' and TLS' : ''}` : ''}.`
 }
 

@@ -3,7 +3,7 @@ import type { ClientCertificate, Exchange } from '../api/types.ts'
 import { receiptLine, shown } from '../lib/certificate.ts'
 import { fix } from '../lib/fix.ts'
 import { count, duration, moment, size } from '../lib/format.ts'
-import { elapsed, outcome, story } from '../lib/story.ts'
+import { elapsed, outcome, refusal, story } from '../lib/story.ts'
 import { patternFor } from '../lib/pattern.ts'
 import { hostname, query } from '../lib/url.ts'
 import { visible } from '../lib/visible.ts'
@@ -103,7 +103,7 @@ function Facts({ x, now }: { x: Exchange; now: number }) {
   rows.push(['Started', moment(x.startedDateTime)])
   rows.push(['Took', duration(elapsed(x, now))])
   rows.push(['Source', <>{sources[x.source] ?? x.source}{x.replayOf ? <>, a replay of <button type="button" class="link" onClick={() => app.select(x.replayOf)}>#{x.replayOf}</button></> : null}</>])
-  if (x.answeredBy) rows.push(['Answered by', answerers[x.answeredBy] ?? x.answeredBy])
+  if (x.answeredBy) rows.push(['Answered by', <>{answerers[x.answeredBy] ?? x.answeredBy}{refusal(x) ? <>: <Text text={refusal(x)} /></> : null}</>])
   if (x.client.address) rows.push(['Client', <><Text text={x.client.address} />{x.client.httpVersion ? ` · ${x.client.httpVersion}` : ''}{x.client.run ? ` · run ${visible(x.client.run)}` : ''}</>])
   if (x.serverIPAddress) rows.push(['Server', <><Text text={x.serverIPAddress} />{r?.httpVersion ? ` · ${r.httpVersion}` : ''}</>])
   if (x.connection) rows.push(['Connection', <><Text text={x.connection} />{x.reused ? ', used before' : ', new'}</>])

@@ -130,6 +130,9 @@ test('what happened, in words', () => {
   const x = exchange(1, 1, { url: 'https://h.test/a' })
   assert.equal(outcome(x), 'ok')
   assert.equal(story(x, 0), 'h.test answered 200 OK in 6 ms, 20 B of json, over HTTP/1.1 and TLS.')
+  const blocked = { ...x, answeredBy: 'eaves', response: { ...x.response!, status: 403, statusText: 'Forbidden', headers: [{ name: 'Proxy-Status', value: String.raw`eaves; error=http_request_denied; details="blocked by rule 2 (comment:\"a b\")"` }] } }
+  assert.equal(story(blocked, 0), 'Eaves itself (not h.test) answered 403 Forbidden in 6 ms: blocked by rule 2 (comment:"a b").')
+  assert.equal(story({ ...blocked, answeredBy: 'origin' }, 0), 'h.test answered 403 Forbidden in 6 ms, 20 B of json, over HTTP/1.1 and TLS.')
   assert.equal(story({ ...x, answeredBy: 'proxy', response: { ...x.response!, status: 407, statusText: '' } }, 0), 'A proxy on the way (not h.test) answered 407 in 6 ms, 20 B of json, over HTTP/1.1 and TLS.')
   const open = { ...x, state: 'open' as const, response: undefined, time: -1, startedDateTime: new Date(0).toISOString() }
   assert.equal(outcome(open), 'open')
