@@ -29,6 +29,8 @@ export function entryMeaning(entry: string): string {
   const octets = /^((?:\d{1,3}\.){1,3})\*/.exec(e)?.[1]
   if (octets) return `Addresses that begin with ${octets.slice(0, -1)}.`
   const said = meaning(e.startsWith('.') ? '*' + e : e, true)
+  // A number alone could be meant for a port or the beginning of an address.
+  if (/^\d+$/.test(e)) return `A host whose name is “${e}”.`
   if (said) return said.replace(/, any port\.$/, '.')
   return entryProblem(e) === '' ? 'Every host of this shape.' : ''
 }

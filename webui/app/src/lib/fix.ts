@@ -1,10 +1,11 @@
 // The one thing to do about a failure. What the server hints at says it best: its hints end in the command that helps, and
 // each of those commands has a form in the console.
 
-import type { Summary } from '../api/types.ts'
+import type { Exchange, Summary } from '../api/types.ts'
 import { patternFor } from './pattern.ts'
 import { hostname, parts } from './url.ts'
 import { visible } from './visible.ts'
+import { asked } from './way.ts'
 
 export type FixKind = 'ca' | 'pass' | 'trust' | 'certificate' | 'credentials' | 'tls' | 'try'
 
@@ -30,11 +31,17 @@ export function fix(x: Summary): Fix | undefined {
   if (wantsCredentials(x, message, hint)) return at('credentials', 'Set credentials', 'Set the credentials for the proxy')
   if (/eaves cert add/.test(hint)) return at('certificate', 'Add certificate', `Add a client certificate for ${name}`)
   if (/eaves trust add/.test(hint)) return at('trust', 'Trust its CA', `Trust the CA of ${name}`)
-  if (x.certificate === 'asked' && (x.error || (x.response?.status ?? 0) >= 400)) return at('certificate', 'Add certificate', `Add a client certificate for ${name}`)
+  if (x.certificate === 'asked' && !noneMeant(x) && (x.error || (x.response?.status ?? 0) >= 400)) return at('certificate', 'Add certificate', `Add a client certificate for ${name}`)
   if (x.certificate === 'rejected') return at('certificate', 'Other certificate', `Add another client certificate for ${name}`)
   if (/eaves tls set/.test(hint)) return at('tls', 'TLS policy', `Set a TLS policy for ${name}`)
   if (x.error && ['route', 'dns', 'connect', 'proxy', 'tls', 'timeout'].includes(x.error.stage) && /^https?$/.test(parts(url).scheme)) return at('try', 'Test', `Test ${name}, hop by hop`)
   return undefined
+}
+
+/** Whether none was sent because the request was to send none. Where the receipt is not at hand, what eaves was told to send may have been. */
+function noneMeant(x: Summary | Exchange): boolean {
+  const receipt = 'tls' in x || 'route' in x ? asked(x) : undefined
+  return receipt?.explanation ? /this request was to send none/.test(receipt.explanation) : x.source === 'replay' || x.source === 'compose'
 }
 
 /** Whether a proxy wants to know who asks (RFC 9110, 15.5.8). */

@@ -36,16 +36,19 @@ export function draw(x: Exchange): Drawn | undefined {
   if (hops.length === 0 && !x.tls) return undefined
   const stations: Station[] = []
   const legs: Leg[] = []
-  const live = x.source === 'proxy'
+  const imported = x.source === 'import'
+  // What was imported had a client, too, though not one of this eaves; what is known of its leg may be nothing.
+  const live = x.source === 'proxy' || imported
   if (live) {
     stations.push({ role: 'client', title: 'client', address: x.client.address ?? '', facts: x.client.run ? [`run ${x.client.run}`] : [], state: 'passed' })
+    const unknown = imported && !x.clientTLS
     legs.push({
-      facts: [x.clientTLS ? tlsWords(x.clientTLS.version, x.clientTLS.alpn) : 'no TLS', ...(x.client.httpVersion ? [x.client.httpVersion] : [])],
+      facts: [...(unknown ? [] : [x.clientTLS ? tlsWords(x.clientTLS.version, x.clientTLS.alpn) : 'no TLS']), ...(x.client.httpVersion ? [x.client.httpVersion] : [])],
       state: 'good',
     })
   }
   stations.push({
-    role: 'eaves', title: 'eaves', address: '', facts: live ? (x.error && x.response && madeHere(x) ? [`answered ${x.response.status}`] : []) : [x.source === 'compose' ? 'composed here' : 'sent again'],
+    role: 'eaves', title: 'eaves', address: '', facts: imported ? ['imported'] : live ? (x.error && x.response && madeHere(x) ? [`answered ${x.response.status}`] : []) : [x.source === 'compose' ? 'composed here' : 'sent again'],
     state: x.answeredBy === 'eaves' && x.response && !x.error ? 'answered' : 'passed',
   })
   const proxies = hops.filter((h) => h.kind !== 'origin')

@@ -70,7 +70,7 @@ export function FilterBox() {
     else if (e.key === 'Tab' && offered && !e.shiftKey) take(offered)
     else if (e.key === ' ' && e.ctrlKey) setOpen(true)
     else if (e.key === 'Escape' && shown) setOpen(false)
-    else if (e.key === 'Escape' && text === '') grid()?.focus()
+    else if (e.key === 'Escape' && text === '') (grid() ?? { focus: () => input.current?.blur() }).focus()
     else if (e.key === 'Escape') app.setFilter('')
     else return
     e.preventDefault()

@@ -42,7 +42,10 @@ const exchange: Action[] = [
     id: 'tab-nth', label: 'Tab of the exchange', group: 'Exchange', keys: ['1', '2', '3', '4', '5', '6', '7', '8', '9'], written: '1 … 9', pages: onTraffic, keyOnly: true,
     run: (_, { key }) => {
       const tab = document.querySelectorAll<HTMLElement>('[role=tab]')[Number(key) - 1]
+      // The focus goes along where a tab had it.
+      const held = document.activeElement?.getAttribute('role') === 'tab'
       tab?.click()
+      if (held) tab?.focus()
       return tab !== undefined
     },
   },

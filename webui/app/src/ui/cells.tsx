@@ -83,7 +83,7 @@ function Path({ x, certificate }: CellProps) {
   return (
     <>
       {x.mark !== '' && <span class="mark" title={`marked${x.mark === 'marked' ? '' : ': ' + visible(x.mark)}`}><Star filled /><span class="offscreen">marked</span></span>}
-      {x.replayOf ? <span class="tag" title={`sent again from #${x.replayOf}`}>again</span> : null}
+      {x.replayOf && x.source === 'replay' ? <span class="tag" title={`sent again from #${x.replayOf}`}>again</span> : null}
       {x.source === 'compose' && <span class="tag">composed</span>}
       {x.answeredBy === 'proxy' && <span class="tag proxy" title="a proxy on the way answered, not the origin">by proxy</span>}
       {!certificate && x.certificate && shownWords[x.certificate as Shown] && <Mark of={x.certificate as Shown} />}

@@ -12,6 +12,12 @@ export function listenToKeys(app: Console): void {
     if (e.defaultPrevented || e.isComposing || document.querySelector('dialog[open]')) return
     const target = e.target instanceof HTMLElement ? e.target : document.body
     const name = nameOf(e)
+    // Esc leaves a field with what is written in it. The filter and the find box make their own use of it.
+    if (name === 'Escape' && app.page.value !== 'traffic' && types(target)) {
+      target.blur()
+      e.preventDefault()
+      return
+    }
     // A key that types a letter is nobody else's while somebody types.
     if (name === '' || (!name.startsWith('Mod+') && types(target))) return
     if (press(app, name, target)) e.preventDefault()

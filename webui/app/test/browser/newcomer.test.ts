@@ -58,8 +58,7 @@ test('Tab takes the first completion, and goes on where nothing is being written
   await boxHolds('status:')
   await box().fill('')
   await until(async () => (await page.locator('.runway .row').count()) === 4, 'the whole list')
-  await page.keyboard.press('Escape')
-  await page.keyboard.press('Escape')
+  await page.locator('#exchanges').focus()
 })
 
 test('an address to test is empty at first, and has one scheme', async () => {
@@ -93,6 +92,51 @@ test('d compares with the one marked last, and says so', async () => {
   const dialog = page.getByRole('dialog', { name: /side by side/ })
   await dialog.getByText(`#${last} is the one marked last.`).waitFor()
   await page.keyboard.press('Escape')
+})
+
+test('the focus goes with the tab that a digit chooses', async () => {
+  await row(page, '/one').click()
+  await page.locator('#exchanges').focus()
+  await page.keyboard.press('Enter')
+  await until(async () => (await focused()) === 'tab-overview', 'the first tab to have the focus')
+  await page.keyboard.press('3')
+  await until(async () => (await focused()) === 'tab-response', 'the focus to be on the third tab')
+  assert.equal(await page.locator('#tab-response').getAttribute('aria-selected'), 'true')
+  await page.keyboard.press('1')
+})
+
+test('Esc leaves a field of the settings, with what is written in it', async () => {
+  await page.evaluate(() => { location.hash = '#/settings/bypass' })
+  const add = page.getByLabel('Add an entry')
+  await add.waitFor()
+  await page.keyboard.press('a')
+  await page.keyboard.type('6')
+  await page.getByText('A host whose name is “6”.').waitFor()
+  await page.keyboard.press('Escape')
+  assert.equal(await add.evaluate((e) => e === document.activeElement), false)
+  assert.equal(await add.inputValue(), '6')
+  assert.match(page.url(), /settings\/bypass/)
+  await page.keyboard.press('Escape')
+  await page.locator('#exchanges').waitFor()
+})
+
+test('a failure tells its path and error also where there is little room, an import who had sent it', async () => {
+  await eaves.get('http://127.0.0.1:1/some/path')
+  await row(page, '/some/path').click()
+  await page.getByRole('region', { name: /^Exchange / }).waitFor()
+  const cell = row(page, '/some/path').locator('.c-path')
+  const room = async (what: string) => (await cell.locator(what).boundingBox())!.width
+  assert.ok((await room('.path')) > 40, 'the path is seen')
+  assert.ok((await room('.cause')) > 60, 'the error is seen')
+  const har = await eaves.api<unknown>('/export?format=har&filter=path:/one').catch((e) => String(e))
+  assert.equal(typeof har, 'object', String(har))
+  await eaves.api('/import?format=har', { method: 'POST', body: JSON.stringify(har), headers: { 'Content-Type': 'application/json' } })
+  const imported = (await eaves.api<{ exchanges: { id: number; source: string }[] }>('/exchanges?limit=1')).exchanges[0]!
+  assert.equal(imported.source, 'import')
+  await page.evaluate((n) => { location.hash = `#/?id=${n}` }, imported.id)
+  const way = page.getByRole('list', { name: 'The way this exchange took' })
+  await way.getByText('imported', { exact: true }).waitFor()
+  assert.match(await way.innerText(), /^client/)
 })
 
 test('nothing went wrong in the page', () => assert.deepEqual(errors, []))

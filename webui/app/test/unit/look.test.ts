@@ -80,6 +80,14 @@ describe('what helps with a failure', () => {
     assert.equal(fix(exchange(1, 1)), undefined)
     assert.equal(fix(failed({ stage: 'http', message: 'cut' })), undefined)
     assert.equal(fix({ ...exchange(1, 1), certificate: 'asked' }), undefined)
+    const refused = { ...exchange(1, 1, { status: 403 }), certificate: 'asked' }
+    assert.equal(fix(refused)?.kind, 'certificate')
+    assert.equal(fix({ ...refused, source: 'replay' }), undefined, 'a replay may have been told to send none')
+    const receipt = (explanation: string) => ({
+      tls: { version: '', cipherSuite: '', alpn: '', serverName: '', resumed: false, verified: true, verifyError: '', peerCertificates: null, clientCertificate: { requested: true, acceptableCAs: null, verdict: 'no-rule', explanation } },
+    })
+    assert.equal(fix({ ...refused, source: 'replay', ...receipt('The server asked for a client certificate; this request was to send none, so none was sent.') }), undefined)
+    assert.equal(fix({ ...refused, source: 'replay', ...receipt('The server asked for a client certificate; none is configured for a.test, so none was sent.') })?.kind, 'certificate')
     assert.equal(fix(exchange(1, 1, { status: 407, answeredBy: 'origin' })), undefined)
     assert.equal(fix(exchange(1, 1, { status: 407, answeredBy: 'proxy' }))?.kind, 'credentials')
   })

@@ -229,8 +229,12 @@ describe('the way', () => {
     assert.equal(draw(x)!.legs[1]!.state, 'bad')
   })
 
-  test('of an import is not known', () => {
+  test('of an import is known as far as its file tells', () => {
     assert.equal(draw(make({ source: 'import' })), undefined)
+    const d = draw(make({ source: 'import', route: { source: 'direct', hops: [origin] } }))!
+    assert.deepEqual(d.stations.map((s) => `${s.title} ${s.state}`), ['client passed', 'eaves passed', 'origin answered'])
+    assert.deepEqual(d.stations[1]!.facts, ['imported'])
+    assert.ok(!d.legs[0]!.facts.includes('no TLS'), 'what is not known is not said')
   })
 
   test('TLS that was not verified is not drawn as good', () => {
