@@ -325,7 +325,7 @@ func plainRoute(r *capture.Route) bool {
 				return false
 			}
 		}
-		if h.TLS != nil || h.StatusText != "" || len(h.ResponseHeader) > 0 || h.Time != 0 || h.Reused || h.Error != "" {
+		if h.TLS != nil || h.StatusText != "" || len(h.ResponseHeader) > 0 || h.Time != 0 || h.Error != "" {
 			return false
 		}
 	}
@@ -352,6 +352,9 @@ func appendRoute(b []byte, r *capture.Route) []byte {
 		}
 		if h.Authentication != "" {
 			b = appendString(append(b, `,"authentication":`...), h.Authentication)
+		}
+		if h.Reused {
+			b = append(b, `,"reused":true`...)
 		}
 		b = append(b, '}')
 	}
