@@ -14,6 +14,12 @@ export function size(bytes: number | undefined): string {
   return `${significant(value)} ${unit}`
 }
 
+/** A size beside the one that it is compared with: to the byte where the two are not the same and would read the same. */
+export function sizeBeside(of: number | undefined, bytes: number | undefined): string {
+  if (of === undefined || bytes === undefined || of === bytes || size(of) !== size(bytes)) return size(bytes)
+  return `${count(bytes)} B (${bytes > of ? '+' : '−'}${count(Math.abs(bytes - of))} B)`
+}
+
 /** Milliseconds: 0.4 ms, 34 ms, 1.2 s, 3 min 5 s, 2 h 3 min. A phase that did not happen is a dash. */
 export function duration(ms: number | undefined): string {
   if (ms === undefined || ms < 0) return '–'

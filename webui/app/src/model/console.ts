@@ -7,6 +7,7 @@ import type { ClientCertificateEntry, Policy, RouteRule, Trial, TrustEntry } fro
 import type { Exchange, Overrides, Summary } from '../api/types.ts'
 import { curl, longestInline } from '../lib/curl.ts'
 import { fix } from '../lib/fix.ts'
+import { plural } from '../lib/format.ts'
 import { hostname } from '../lib/url.ts'
 import { Batch, once, planProblem, Watch, type Plan } from './batch.ts'
 import { Feed } from './feed.ts'
@@ -521,10 +522,13 @@ export class Console {
   }
 
   /** clear deletes everything the filter shows, after a question. */
-  clear(): void {
+  async clear(): Promise<void> {
     const filter = this.feed.filter.value
     const n = this.feed.rows.total
-    const what = filter ? `the ${n.toLocaleString('en-US')} exchanges that match “${filter}”` : 'every exchange in this capture'
+    // The question does not wait long for how many of them are marked.
+    const marked = await api.list({ filter: `${filter ? `(${filter}) ` : ''}is:marked`, limit: 1, total: true }, AbortSignal.timeout(1500)).then((p) => p.total, () => undefined)
+    const among = marked === undefined ? ', marked ones among them' : marked > 0 ? `, ${marked.toLocaleString('en-US')} of them marked` : ''
+    const what = filter ? `the ${plural(n, 'exchange')} that match “${filter}”${among}` : `all ${plural(n, 'exchange')} in this capture${among}`
     this.confirming.value = {
       text: `Delete ${what}? This cannot be undone.`,
       label: 'Delete',

@@ -6,7 +6,7 @@ import * as settings from '../api/settings.ts'
 import type { Exchange, Overrides, Summary } from '../api/types.ts'
 import { commonName } from '../lib/certificate.ts'
 import { delta } from '../lib/attempts.ts'
-import { duration, plural, size } from '../lib/format.ts'
+import { duration, plural, size, sizeBeside } from '../lib/format.ts'
 import { outcome, statusText } from '../lib/story.ts'
 import { proxyProblem } from '../lib/via.ts'
 import { visible } from '../lib/visible.ts'
@@ -210,7 +210,7 @@ function Shown({ cell, against, reference, onReference, onGo, onDiff }: {
         <button type="button" class="link" onClick={() => onGo(x.id)}>#{x.id}</button></div>
       <div><Different as={!!other && words(other) !== verdict}>{x.tls?.clientCertificate?.sent && <Key of="sent" />} {verdict}</Different></div>
       <div><Different as={!!other && other.answeredBy !== x.answeredBy}>{x.error ? visible(x.error.message.slice(0, 160)) : x.answeredBy ? `answered by ${visible(x.answeredBy)}` : 'no answer'}</Different></div>
-      <div class="dim">{duration(x.time)}{other ? ` (${delta(other.time, x.time)})` : ''} · <Different as={!!other && (other.response?.bodySize ?? -1) !== (x.response?.bodySize ?? -1)}>{size(x.response?.bodySize)}</Different></div>
+      <div class="dim">{duration(x.time)}{other ? ` (${delta(other.time, x.time)})` : ''} · <Different as={!!other && (other.response?.bodySize ?? -1) !== (x.response?.bodySize ?? -1)}>{other ? sizeBeside(other.response?.bodySize, x.response?.bodySize) : size(x.response?.bodySize)}</Different></div>
       <div class="cell-actions">
         {reference ? <strong>the reference</strong> : <button type="button" class="link" onClick={onReference}>Make reference</button>}
         {other && onDiff && <button type="button" class="link" onClick={() => onDiff(x.id)}>Diff</button>}

@@ -12,6 +12,7 @@ import { Pairs } from './bodies.tsx'
 import { useConsole } from './context.ts'
 import { Key, Plus, Pulse } from './icons.tsx'
 import { ErrorText } from './ErrorText.tsx'
+import { Hint } from './Hint.tsx'
 import { Text } from './Text.tsx'
 import { Way } from './Way.tsx'
 
@@ -55,7 +56,7 @@ function Failure({ x }: { x: Exchange }) {
   return (
     <div class="failure" role="note">
       <p class="what"><ErrorText text={e.message} /></p>
-      {e.hint && <p class="hint"><Text text={e.hint} lineBreaks={false} /></p>}
+      {e.hint && <p class="hint"><Hint text={e.hint} /></p>}
       {helps && helps.kind !== 'try' && <p><button type="button" class="button primary" title="H" onClick={() => app.mend(x)}>{helps.label}</button></p>}
       {helps?.kind !== 'pass' && passingHelps(x) && (
         <p><button type="button" class="button" onClick={() => void app.passThrough(x.request.url)}>Pass {visible(hostname(x.request.url))} through</button></p>

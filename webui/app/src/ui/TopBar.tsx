@@ -22,7 +22,7 @@ export function TopBar() {
         <button type="button" class="tool" aria-label="New request" title="New request (n)" onClick={() => app.compose()}><Plus /></button>
         <button type="button" class="tool" aria-label="Rules" title="Rules" aria-pressed={rules} onClick={() => (app.page.value = rules ? 'traffic' : 'rules')}><List /></button>
         <button type="button" class="tool" aria-label="Settings" title="Settings: certificates, trust, TLS, routes (s)" aria-pressed={settings} onClick={() => app.toggleSettings()}><Settings /></button>
-        <button type="button" class="tool" aria-label="Delete what is listed" title="Delete what is listed …" onClick={() => app.clear()}><Trash /></button>
+        <button type="button" class="tool" aria-label="Delete what is listed" title="Delete what is listed …" onClick={() => void app.clear()}><Trash /></button>
         <button type="button" class="tool" aria-label="Help and keys" title="Help and keys (?)" onClick={() => (app.help.value = true)}><Question /></button>
       </div>
     </header>

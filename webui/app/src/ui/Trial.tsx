@@ -14,6 +14,7 @@ import { Dialog } from './dialogs.tsx'
 import { Command } from './Command.tsx'
 import { Caution, Cross, Tick } from './icons.tsx'
 import { ErrorText } from './ErrorText.tsx'
+import { Hint } from './Hint.tsx'
 import { SendAs, sendAsOverrides, sendAsProblem, type As } from './SendAs.tsx'
 import { Field } from './settings/parts.tsx'
 import { Text } from './Text.tsx'
@@ -94,7 +95,7 @@ export function Trial({ what }: { what: Try }) {
         {result && (
           <div class={`failure ${result.status === 'failed' ? '' : result.status === 'warning' ? 'mild' : 'fine'}`} role="note">
             <p class="what">{result.status === 'failed' ? <Cross /> : result.status === 'warning' ? <Caution /> : <Tick />} <ErrorText text={result.message || result.title} /></p>
-            {result.hint && <p class="hint"><Text text={result.hint} lineBreaks={false} /></p>}
+            {result.hint && <p class="hint"><Hint text={result.hint} /></p>}
           </div>
         )}
         <div ref={end} />
@@ -159,7 +160,7 @@ function StageRow({ s, end }: { s: Stage; end: Stage | undefined }) {
       <div class="stage-body">
         {message && <p class={s.status === 'failed' ? 'bad' : ''}><Text text={message} lineBreaks={false} /></p>}
         {s.facts && s.facts.length > 0 && <dl>{s.facts.map((f, i) => <div key={i}><dt>{visible(f.name)}</dt><dd><Text text={f.value} /></dd></div>)}</dl>}
-        {hint && <p class="dim"><Text text={hint} lineBreaks={false} /></p>}
+        {hint && <p class="dim"><Hint text={hint} /></p>}
       </div>
     </li>
   )

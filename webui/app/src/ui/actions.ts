@@ -78,7 +78,7 @@ const list: Action[] = [
   { id: 'oldest', label: 'Oldest exchange', group: 'List', keys: ['Home'], pages: onTraffic, onList: true, run: (app) => void app.oldest() },
   { id: 'newest', label: 'Newest exchange', group: 'List', keys: ['End'], pages: onTraffic, onList: true, run: (app) => void app.newest() },
   { id: 'follow', label: 'Follow the newest', group: 'List', keys: ['f'], pages: onTraffic, run: (app) => app.followTail() },
-  { id: 'clear', label: 'Delete what is listed …', group: 'List', when: (app) => app.feed.rows.total > 0, needs: 'nothing is listed', run: (app) => app.clear() },
+  { id: 'clear', label: 'Delete what is listed …', group: 'List', when: (app) => app.feed.rows.total > 0, needs: 'nothing is listed', run: (app) => void app.clear() },
 ]
 
 const filter: Action[] = [

@@ -3,6 +3,7 @@
 import { size } from '../lib/format.ts'
 import { visible } from '../lib/visible.ts'
 import { useConsole } from './context.ts'
+import { Hint } from './Hint.tsx'
 import { CountLine } from './List.tsx'
 import { Close } from './icons.tsx'
 
@@ -24,7 +25,7 @@ export function Banner() {
       )}
       {status.problem ? (
         <p class={`banner ${status.health === 'failing' ? 'bad' : 'warn'}`}>
-          {status.health === 'failing' ? 'Traffic is not being recorded' : 'Not everything is recorded'}: {status.problem}{status.lost ? `; ${status.lost} exchanges are missing` : ''}.{status.hint ? ` ${status.hint}.` : ''}
+          {status.health === 'failing' ? 'Traffic is not being recorded' : 'Not everything is recorded'}: {status.problem}{status.lost ? `; ${status.lost} exchanges are missing` : ''}.{status.hint ? <> <Hint text={status.hint} />.</> : null}
         </p>
       ) : null}
       {status.keylog ? (

@@ -37,6 +37,7 @@ const boxHolds = (v: string) => until(async () => (await box().inputValue()) ===
 
 test('Tab takes the first completion, and goes on where nothing is being written', async () => {
   await page.keyboard.press('/')
+  await until(async () => (await focused()) === 'filter', 'the filter box to have the focus')
   await page.keyboard.type('stat')
   await options().first().waitFor()
   assert.match(await page.locator('.filter-options .hint').innerText(), /Tab take the first\s+Enter filter by what is written/)
@@ -66,6 +67,7 @@ test('an address to test is empty at first, and has one scheme', async () => {
   const dialog = page.getByRole('dialog', { name: 'Test an address' })
   const address = dialog.getByLabel('Address')
   await address.waitFor()
+  await until(() => address.evaluate((e) => e === document.activeElement), 'the address to have the focus')
   assert.equal(await address.inputValue(), '')
   await page.keyboard.type('https://https://api.example.com/')
   assert.equal(await address.inputValue(), 'https://api.example.com/')
@@ -137,6 +139,37 @@ test('a failure tells its path and error also where there is little room, an imp
   const way = page.getByRole('list', { name: 'The way this exchange took' })
   await way.getByText('imported', { exact: true }).waitFor()
   assert.match(await way.innerText(), /^client/)
+})
+
+test('code in a hint is shown as code', async () => {
+  await eaves.curl('--cacert', '/dev/null', `https://127.0.0.1:${new URL(plain.url).port}/`)
+  const failed = page.locator('.runway .row.failed').last()
+  await until(async () => /failed/.test(await failed.innerText()) && /CA|certificate|TLS/i.test(await failed.innerText()), 'the handshake to fail')
+  await failed.click()
+  const hint = page.locator('.failure .hint')
+  await hint.locator('code').first().waitFor()
+  assert.doesNotMatch(await hint.innerText(), /`/)
+})
+
+test('folding does not lie on the lines of a narrow page', async () => {
+  await page.setViewportSize({ width: 375, height: 740 })
+  const id = (await eaves.api<{ exchanges: { id: number }[] }>('/exchanges?filter=path:/two')).exchanges[0]!.id
+  await page.evaluate((n) => { location.hash = `#/?id=${n}&tab=response` }, id)
+  const folding = page.locator('.folding')
+  await folding.waitFor()
+  const [bar, code] = [(await folding.boundingBox())!, (await page.locator('.code-box .virtual').boundingBox())!]
+  assert.ok(bar.y >= code.y + code.height - 1, `the bar at ${bar.y} is below the lines, which end at ${code.y + code.height}`)
+  await page.setViewportSize({ width: 1280, height: 800 })
+})
+
+test('deleting all says how many go, and how many of them are marked', async () => {
+  await page.getByRole('button', { name: 'Delete what is listed' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Are you sure?' })
+  await dialog.waitFor()
+  const count = async (filter: string) => (await eaves.api<{ total: number }>(`/exchanges?limit=1&total=true&filter=${filter}`)).total
+  await until(async () => (await dialog.innerText()).includes('marked'), 'the question')
+  assert.ok((await dialog.innerText()).includes(`Delete all ${await count('')} exchanges in this capture, ${await count('is:marked')} of them marked? This cannot be undone.`), await dialog.innerText())
+  await dialog.getByRole('button', { name: 'Cancel' }).click()
 })
 
 test('nothing went wrong in the page', () => assert.deepEqual(errors, []))

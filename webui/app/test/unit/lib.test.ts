@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Exchange } from '../../src/api/types.ts'
 import { invalidAt, isText, nature, toUTF8 } from '../../src/lib/content.ts'
 import { base64, curl, quote, unbase64 } from '../../src/lib/curl.ts'
-import { clock, duration, plural, size, typeName } from '../../src/lib/format.ts'
+import { clock, duration, plural, size, sizeBeside, typeName } from '../../src/lib/format.ts'
 import { headerLines, parseHeaders } from '../../src/lib/headers.ts'
 import { multipart, parameter } from '../../src/lib/multipart.ts'
 import { told as parted } from '../../src/lib/cause.ts'
@@ -21,6 +21,10 @@ test('a whole address put behind a scheme has one scheme', () => {
     ['https://https://a.test/', 'https://a.test/'], ['https://http://a.test/', 'http://a.test/'], ['https://', 'https://'], ['a.test', 'a.test'],
     ['https://a.test/?to=https://b.test/', 'https://a.test/?to=https://b.test/'], ['https://a.test/https://b.test/', 'https://a.test/https://b.test/'],
   ] as const) assert.equal(oneScheme(text), want)
+})
+
+test('sizes that read the same and are not are told to the byte', () => {
+  for (const [of, n, want] of [[1127, 1130, '1,130 B (+3 B)'], [1130, 1127, '1,127 B (−3 B)'], [1127, 1127, '1.1 KB'], [1127, 5000, '4.9 KB'], [-1, -1, '–'], [undefined, 12, '12 B']] as const) assert.equal(sizeBeside(of, n), want)
 })
 
 test('sizes', () => {

@@ -10,6 +10,7 @@ import { moment } from '../../lib/format.ts'
 import { visible } from '../../lib/visible.ts'
 import { message } from '../../model/console.ts'
 import { useConsole } from '../context.ts'
+import { Hint } from '../Hint.tsx'
 import { Command } from '../Command.tsx'
 import { Caution, Clock, Cross, Tick, Upload } from '../icons.tsx'
 import { HostText } from '../Text.tsx'
@@ -121,7 +122,7 @@ export function Warnings({ list, problem, hint }: { list?: Warning[] | null | un
   if (!problem && !list?.length) return null
   return (
     <ul class="warnings">
-      {problem && <li class="bad"><Cross /> <span>{visible(problem)}{hint ? <span class="dim"> {visible(hint)}</span> : null}</span></li>}
+      {problem && <li class="bad"><Cross /> <span>{visible(problem)}{hint ? <span class="dim"> <Hint text={hint} /></span> : null}</span></li>}
       {list?.map((w, i) => <li key={i}><Caution /> <span>{visible(w.message)}</span></li>)}
     </ul>
   )
