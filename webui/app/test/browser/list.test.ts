@@ -223,6 +223,8 @@ describe('the timeline', () => {
 
   test('it is put away, and stays so', async () => {
     await escape()
+    // The address follows a moment later, and is what a reload opens.
+    await until(() => !decodeURIComponent(page.url()).includes('filter='), 'an address without a filter')
     await page.keyboard.press('l')
     await page.getByRole('region', { name: 'Timeline' }).waitFor({ state: 'detached' })
     await page.reload()
