@@ -61,8 +61,17 @@ type Page struct {
 // countFor is how long counting may take before a page goes without its total.
 const countFor = 250 * time.Millisecond
 
-// List returns a page of summaries. Total is left out where counting would take long.
+// pendingWait bounds how long a list waits for what has ended and is not committed yet.
+const pendingWait = 250 * time.Millisecond
+
+// List returns a page of summaries: under load, too, of all that had ended when it was asked, unless the disk hangs. Total
+// is left out where counting would take long.
 func (s *Store) List(ctx context.Context, q Query) (page Page, err error) {
+	if s.writer.waiting.Load() {
+		brief, cancel := context.WithTimeout(ctx, pendingWait)
+		_ = s.do(brief, barrier()) // why nothing can be written is said elsewhere
+		cancel()
+	}
 	done := make(chan struct{})
 	defer close(done)
 	defer time.AfterFunc(coldAfter, func() { s.readAhead(done) }).Stop()

@@ -44,7 +44,8 @@ type writer struct {
 	// A transaction that is left open, under load, to take more: what it has so far stands in the tail.
 	tail      *tail
 	pending   []entry
-	rowSeq    int64 // the seq that a restart would find if it were committed
+	waiting   atomic.Bool // there are some
+	rowSeq    int64       // the seq that a restart would find if it were committed
 	commitAt  *time.Timer
 	dueAt     time.Time
 	finishing bool // the store closes: nothing is left open
@@ -326,6 +327,7 @@ func (w *writer) transact(entries []entry) (err error) {
 			w.commitAt.Reset(pendingFor)
 		}
 		w.pending = append(w.pending, entries...)
+		w.waiting.Store(true)
 		return nil
 	}
 	return w.finish(entries)
@@ -350,6 +352,7 @@ func (w *writer) mayWait(entries []entry, task bool) bool {
 // abandon rolls the transaction back. What was pending in it remains to be written.
 func (w *writer) abandon() {
 	w.note(false)
+	w.waiting.Store(false)
 	w.rollback.run()
 	w.receipts.forget()
 	clear(w.published)
@@ -382,6 +385,7 @@ func (w *writer) finish(entries []entry) (err error) {
 	if err = w.commit.run(); err != nil {
 		return err
 	}
+	w.waiting.Store(false)
 	w.tail.reset()
 	w.lease, w.saved, s.seq = lease, w.rowSeq, w.seq
 	all := entries

@@ -139,7 +139,8 @@ export function List() {
     const i = rows.place(id)
     if (list[i]?.id !== id || box.height === 0) return
     const y = above + i * rowHeight
-    const now = scroller.current!.scrollTop
+    const now = scroller.current?.scrollTop
+    if (now === undefined) return // it is gone already
     let goal = now
     if (y < now) goal = y
     else if (y + rowHeight > now + box.height) goal = y + rowHeight - box.height
@@ -185,7 +186,7 @@ export function List() {
       <div
         id="exchanges" class="grid scroller" role="grid" tabIndex={0} aria-label="Exchanges, oldest first" aria-rowcount={rows.total + 1} aria-busy={busy}
         aria-activedescendant={selectedInside && at >= from && at < to ? `row-${selected}` : undefined}
-        ref={scroller} onScroll={onScroll} onWheel={(e) => { if (e.deltaY < 0 && scroller.current!.scrollTop > 0) leaveTail() }}
+        ref={scroller} onScroll={onScroll} onWheel={(e) => { if (e.deltaY < 0 && e.currentTarget.scrollTop > 0) leaveTail() }}
       >
         <Head columns={columns} time={time} />
         <div role="rowgroup" class="runway" style={{ height: `${height}px` }}>
@@ -208,7 +209,7 @@ export function List() {
 
   function leaveTail(): void {
     if (!feed.following.value || lowest <= 0) return
-    place.current = rowAt(scroller.current!.scrollTop)
+    if (scroller.current) place.current = rowAt(scroller.current.scrollTop)
     feed.following.value = false
   }
 }
