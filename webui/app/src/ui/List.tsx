@@ -87,14 +87,14 @@ export function List() {
   const at = selected === undefined ? -1 : rows.place(selected)
   const selectedInside = at >= 0 && list[at]?.id === selected
   useLayoutEffect(() => {
+    const el = scroller.current
+    if (!el) return // the list has just been left
     if (following && !explicit.current && wasShown.current && selectedInside && above + at * rowHeight < top - 1) {
-      const el = scroller.current!
       place.current = rowAt(el.scrollTop)
       feed.following.value = false
       return
     }
     wasShown.current = selectedInside && at >= first && at < last
-    const el = scroller.current!
     if (Math.abs(el.scrollTop - top) > 0.5) {
       el.scrollTop = top
       set.current = el.scrollTop
@@ -104,7 +104,8 @@ export function List() {
   useEffect(() => { feed.need(first, last) })
 
   const onScroll = () => {
-    const el = scroller.current!
+    const el = scroller.current
+    if (!el) return
     const y = el.scrollTop
     if (Math.abs(y - set.current) < 1) return
     set.current = -1

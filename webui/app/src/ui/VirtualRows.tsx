@@ -67,7 +67,8 @@ export function VirtualRows({ rows, rowHeight, label, class: name = '', children
     <div
       ref={box} class={`virtual ${name}`} role="region" aria-label={label} tabIndex={0}
       onScroll={() => {
-        const el = box.current!
+        const el = box.current
+        if (!el) return // what scrolled is gone before the event of it comes
         atEnd.current = el.scrollTop + el.clientHeight >= el.scrollHeight - 4
         setTop(el.scrollTop)
       }}

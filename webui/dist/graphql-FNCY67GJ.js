@@ -1,1 +1,0 @@
-import{a as o,b as s}from"./chunk-RVPITTNE.js";import"./chunk-SFUT7RSW.js";import"./chunk-NFXUFBSF.js";import"./chunk-EEPD46WU.js";import"./chunk-6ATBPRIA.js";export{s as format,o as operations};
