@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
+	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 8<<10) }}
 	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }}
 	// bodies are writers that take a whole piece of a body with its chunk line, so that it goes out in one write.
 	bodies = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, copySize+64) }}
