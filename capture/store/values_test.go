@@ -2,10 +2,8 @@ package store
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"testing"
-	"time"
 
 	"eaves/capture"
 )
@@ -116,31 +114,6 @@ func TestValuesOfAnEmptyStore(t *testing.T) {
 		got, err := s.Values(testContext(t), ValueQuery{Field: field, Limit: 5})
 		if err != nil || len(got.Values) > 0 || got.Of != 0 {
 			t.Errorf("%s: %v, %v", field, got, err)
-		}
-	}
-}
-
-// TestValuesOfMany says how long a large store takes: EAVES_BENCH_STORE names a directory that bench/store filled.
-func TestValuesOfMany(t *testing.T) {
-	dir := os.Getenv("EAVES_BENCH_STORE")
-	if dir == "" {
-		t.Skip("EAVES_BENCH_STORE names no store")
-	}
-	s := openStore(t, Config{Dir: dir, MaxSize: -1})
-	for _, q := range []ValueQuery{
-		{Field: "host"}, {Field: "host", Contains: "host19"}, {Field: "status"}, {Field: "path"}, {Field: "type", Filter: parse(t, "host:www.host3.test")},
-		{Field: "status", Filter: parse(t, "host:www.host1999.test")}, {Field: "host", Filter: parse(t, "status:503 took>9h")}, {Field: "client"}, {Field: "header"},
-		{Field: "resp.header", Filter: parse(t, "status:404")}, {Field: "host", Filter: parse(t, "body:zzzzzz")},
-	} {
-		q.Limit = 20
-		for range 2 {
-			start := time.Now()
-			got, err := s.Values(testContext(t), q)
-			took := time.Since(start)
-			t.Logf("%s %q filtered %v: %v, %d values of %d, all %v, %v", q.Field, q.Contains, q.Filter != nil, took.Round(time.Millisecond), len(got.Values), got.Of, got.All, err)
-			if err != nil || took > 2*valueBudget {
-				t.Errorf("%v", err)
-			}
 		}
 	}
 }

@@ -57,7 +57,7 @@ func TestRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := &capture.Exchange{ID: 7, Request: capture.Request{URL: "http://a.test/b?c=d"}, Response: &capture.Response{Status: 200}}
-	if got, want := row(cols, 0, func(c column) string { return c.text(x) }), "     7  200     /b?c=d"; got != want {
+	if got, want := row(cols, 0, func(c column) string { return c.text(x) }), "     7  200         /b?c=d"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got, want := row(cols, 12, func(c column) string { return c.text(x) }), "     7  200…"; got != want {
