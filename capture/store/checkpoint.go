@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"os"
 	"time"
 )
@@ -57,12 +58,7 @@ func (k *checkpointer) run(s *Store) {
 
 // inWriter has the writer run a statement.
 func (k *checkpointer) inWriter(s *Store, sql string) {
-	t := &task{outside: true, done: make(chan error, 1), run: func(w *writer) ([]int64, error) { return nil, w.conn.exec(sql) }}
-	s.queue.add(entry{kind: entryTask, task: t})
-	select {
-	case <-t.done:
-	case <-s.drained:
-	}
+	_ = s.do(context.Background(), &task{outside: true, run: func(w *writer) ([]int64, error) { return nil, w.conn.exec(sql) }})
 }
 
 const (

@@ -192,12 +192,7 @@ func (x *textIndex) forgetHeads(ctx context.Context, removed []int64, rest func(
 
 // dropHeads removes the heads of a range of ids from the index.
 func (x *textIndex) dropHeads(lo, hi int64) error {
-	var ids []int64
-	var dest [1]driver.Value
-	err := x.conn.each(context.Background(), "SELECT id FROM head_docsize WHERE id BETWEEN ? AND ?", named([]any{lo, hi}), dest[:], func() error {
-		ids = append(ids, asInt(dest[0]))
-		return nil
-	})
+	ids, err := x.conn.integers(context.Background(), "SELECT id FROM head_docsize WHERE id BETWEEN ? AND ?", lo, hi)
 	for _, id := range ids {
 		if err == nil {
 			err = x.removeHead.with(id)

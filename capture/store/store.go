@@ -167,33 +167,9 @@ func (s *Store) openReader() (*conn, error) {
 }
 
 // start reads where the last run ended, completes what it had not committed, and ends what it left open.
-func (s *Store) start(ctx context.Context) error { return s.read(ctx, false) }
-
-func (s *Store) read(ctx context.Context, replayed bool) error {
+func (s *Store) start(ctx context.Context) error {
 	w := s.writer
-	numbers := make(map[string]int64)
-	for _, key := range []string{"lease", "seq", "removed"} {
-		n, err := w.conn.integer(ctx, "SELECT value FROM store WHERE key = ?", key)
-		if err != nil {
-			return err
-		}
-		numbers[key] = n
-	}
-	for key, sql := range map[string]string{"lease": "SELECT max(id) FROM exchanges", "seq": "SELECT max(seq) FROM exchanges"} {
-		n, err := w.conn.integer(ctx, sql)
-		if err != nil {
-			return err
-		}
-		numbers[key] = max(numbers[key], n)
-	}
-	// What can be counted at once is; a million rows from a cold disk are counted beside the traffic.
-	counting, cancel := context.WithTimeout(ctx, countAtOnce)
-	count, err := w.conn.integer(counting, "SELECT count(*) FROM exchanges")
-	s.counted.Store(err == nil)
-	if counting.Err() != nil && ctx.Err() == nil {
-		err = nil
-	}
-	cancel()
+	removed, err := s.resume(ctx)
 	if err != nil {
 		return err
 	}
@@ -204,30 +180,66 @@ func (s *Store) read(ctx context.Context, replayed bool) error {
 		return err
 	}
 	s.id = asString(id[0])
-	s.count.Store(count)
-	s.ids.Store(numbers["lease"])
-	w.lease = numbers["lease"]
-	s.seq, w.saved = numbers["seq"], numbers["seq"]
-	if !replayed {
-		n, err := w.replay(ctx)
-		if err != nil && classify(err) != troubleOther {
+	replayed, err := w.replay(ctx)
+	if err != nil && classify(err) != troubleOther {
+		return err
+	}
+	if err != nil && s.cfg.Log != nil {
+		s.cfg.Log(err.Error())
+	}
+	if err := w.tail.open(); err != nil {
+		return err
+	}
+	if replayed > 0 {
+		if removed, err = s.resume(ctx); err != nil {
 			return err
 		}
-		if err != nil && s.cfg.Log != nil {
-			s.cfg.Log(err.Error())
-		}
-		if err := w.tail.open(); err != nil {
-			return err
-		}
-		if n > 0 {
-			return s.read(ctx, true)
-		}
+	}
+	if err := s.countAtOnce(ctx); err != nil {
+		return err
 	}
 	if err := w.endInterrupted(ctx); err != nil {
 		return err
 	}
-	s.feed.init(s.seq, numbers["removed"])
+	s.feed.init(s.seq, removed)
 	return nil
+}
+
+// resume reads up to which id and revision the database has come, and the revision of the last removal.
+func (s *Store) resume(ctx context.Context) (removed int64, err error) {
+	w := s.writer
+	numbers := make(map[string]int64)
+	for _, key := range []string{"lease", "seq", "removed"} {
+		n, err := w.conn.integer(ctx, "SELECT value FROM store WHERE key = ?", key)
+		if err != nil {
+			return 0, err
+		}
+		numbers[key] = n
+	}
+	for key, sql := range map[string]string{"lease": "SELECT max(id) FROM exchanges", "seq": "SELECT max(seq) FROM exchanges"} {
+		n, err := w.conn.integer(ctx, sql)
+		if err != nil {
+			return 0, err
+		}
+		numbers[key] = max(numbers[key], n)
+	}
+	s.ids.Store(numbers["lease"])
+	w.lease = numbers["lease"]
+	s.seq, w.saved = numbers["seq"], numbers["seq"]
+	return numbers["removed"], nil
+}
+
+// countAtOnce counts what can be counted at once; a million rows from a cold disk are counted beside the traffic.
+func (s *Store) countAtOnce(ctx context.Context) error {
+	counting, cancel := context.WithTimeout(ctx, countAtOnce)
+	defer cancel()
+	count, err := s.writer.conn.integer(counting, "SELECT count(*) FROM exchanges")
+	s.counted.Store(err == nil)
+	if counting.Err() != nil && ctx.Err() == nil {
+		err = nil
+	}
+	s.count.Store(count)
+	return err
 }
 
 // ID is the store's identity. A cursor of another store means nothing here.

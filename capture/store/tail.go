@@ -160,8 +160,11 @@ func (t *tail) remove() {
 // record is written at once, but its end may be missing.
 func (t *tail) read(revision int64, run func(number uint8, args []driver.NamedValue) error) error {
 	f, err := os.Open(t.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return ignore(err, os.ErrNotExist)
+		return err
 	}
 	defer f.Close()
 	var head [tailHead]byte
@@ -279,11 +282,4 @@ func (w *writer) replay(ctx context.Context) (n int, err error) {
 		return 0, fmt.Errorf("what was recorded just before eaves was stopped, in %s, cannot be read: %w", w.tail.path, err)
 	}
 	return n, nil
-}
-
-func ignore(err, what error) error {
-	if errors.Is(err, what) {
-		return nil
-	}
-	return err
 }

@@ -195,12 +195,9 @@ func (x *textIndex) forgetOld(ctx context.Context) {
 		return
 	}
 	var old []int64
-	var dest [1]driver.Value
 	for _, of := range []string{"text", "head"} {
-		x.conn.each(ctx, "SELECT id FROM "+of+"_docsize WHERE id < ? LIMIT 1000000", named([]any{least[0]}), dest[:], func() error {
-			old = append(old, asInt(dest[0]))
-			return nil
-		})
+		ids, _ := x.conn.integers(ctx, "SELECT id FROM "+of+"_docsize WHERE id < ? LIMIT 1000000", least[0])
+		old = append(old, ids...)
 	}
 	x.forget(old)
 }
