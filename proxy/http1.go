@@ -387,11 +387,21 @@ func (b *watched) stop() bool {
 	return b.body.Complete()
 }
 
+// lazyHeader is made when it is asked for: an answer that nobody edits has no use for it.
+type lazyHeader struct{ header http.Header }
+
+func (h *lazyHeader) Header() http.Header {
+	if h.header == nil {
+		h.header = make(http.Header)
+	}
+	return h.header
+}
+
 // response1 writes one answer to an HTTP/1 client as the origin gave it.
 type response1 struct {
-	c        *clientConn
-	f        *flow
-	header   http.Header
+	c *clientConn
+	f *flow
+	lazyHeader
 	http10   bool
 	closing  bool // the connection ends with this answer
 	began    bool // the head has been written
@@ -402,14 +412,6 @@ type response1 struct {
 	framing  wire.Framing
 	taken    bool // hijacked or upgraded
 	err      error
-}
-
-// Header is made when it is asked for: an answer that nobody edits has no use for it.
-func (w *response1) Header() http.Header {
-	if w.header == nil {
-		w.header = make(http.Header)
-	}
-	return w.header
 }
 
 // Hijack gives goproxy the connection for a CONNECT.

@@ -102,21 +102,13 @@ func (c *clientConn) serveStream(s *h2.Stream) {
 
 // response2 writes one answer to an HTTP/2 client.
 type response2 struct {
-	s        *h2.Stream
-	f        *flow
-	header   http.Header
+	s *h2.Stream
+	f *flow
+	lazyHeader
 	began    bool
 	bodiless bool
 	over     bool // the answer has ended
 	err      error
-}
-
-// Header is made when it is asked for: an answer that nobody edits has no use for it.
-func (w *response2) Header() http.Header {
-	if w.header == nil {
-		w.header = make(http.Header)
-	}
-	return w.header
 }
 
 // WriteHeader writes the head as the origin gave it, without fields that only HTTP/1 has (RFC 9113, 8.2.2).
@@ -259,8 +251,7 @@ func (l leaving) Write(p []byte) (int, error) { return len(p), nil }
 func (l leaving) Close() error                { return nil }
 
 // discardResponse takes the answer to a replay.
-type discardResponse struct{ header http.Header }
+type discardResponse struct{ lazyHeader }
 
-func (w *discardResponse) Header() http.Header         { return w.header }
 func (w *discardResponse) Write(p []byte) (int, error) { return len(p), nil }
 func (w *discardResponse) WriteHeader(int)             {}

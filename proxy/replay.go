@@ -71,7 +71,7 @@ func (p *Proxy) Replay(ctx context.Context, req ReplayRequest, done func()) (int
 		defer p.flows.Done()
 		defer close(id)
 		defer closeBody()
-		if err := f.serveThrough(&discardResponse{header: make(map[string][]string)}); err != nil {
+		if err := f.serveThrough(&discardResponse{}); err != nil {
 			p.cfg.Log(fmt.Sprintf("replaying exchange %d: %v", f.replayOf, err))
 		}
 		f.finish()

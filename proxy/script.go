@@ -135,8 +135,7 @@ func (s *script) say() ([]byte, error) {
 		case answer != nil:
 			return answer, nil
 		case left:
-			s.quiet = true
-			return wholeFrame(opClose, closing([]byte("1000 ")), true), nil
+			return s.bye(), nil
 		}
 		if s.line == nil && !s.spoken {
 			if err := s.turn(); err != nil {
@@ -188,12 +187,17 @@ func (s *script) due() time.Time {
 	return s.last.Add(patience)
 }
 
+// bye is the end: nothing is said after it.
+func (s *script) bye() []byte {
+	s.quiet = true
+	return wholeFrame(opClose, closing([]byte("1000 ")), true)
+}
+
 // speak says the line, or after the last one that the conversation ends.
 func (s *script) speak() []byte {
 	s.last = time.Now()
 	if s.line == nil {
-		s.quiet = true
-		return wholeFrame(opClose, closing([]byte("1000 ")), true)
+		return s.bye()
 	}
 	l := s.line
 	s.line = nil
