@@ -32,20 +32,13 @@ type page struct {
 
 func (s *Server) list(w http.ResponseWriter, r *request) error {
 	values := r.URL.Query()
-	q := Query{Limit: defaultLimit}
+	var q Query
 	var err error
 	if q.Filter, err = parseFilter(values.Get("filter")); err != nil {
 		return err
 	}
-	limit, _, err := number(values, "limit")
-	if err != nil {
+	if q.Limit, err = upTo(values, "limit", defaultLimit, maxLimit); err != nil {
 		return err
-	}
-	if values.Has("limit") {
-		if limit < 1 || limit > maxLimit {
-			return bad("limit", fmt.Sprintf("limit is a number from 1 to %d", maxLimit))
-		}
-		q.Limit = int(limit)
 	}
 	given := 0
 	for _, p := range []struct {

@@ -83,7 +83,7 @@ func (s *Server) filterFields(w http.ResponseWriter, r *request) error {
 
 func (s *Server) values(w http.ResponseWriter, r *request) error {
 	in := r.URL.Query()
-	q := ValueQuery{Field: in.Get("field"), Contains: in.Get("contains"), Limit: defaultValues}
+	q := ValueQuery{Field: in.Get("field"), Contains: in.Get("contains")}
 	known := slices.ContainsFunc(filter.Fields(), func(f filter.Field) bool { return f.Name == q.Field })
 	if !known {
 		return bad("field", "this is no field of the filter language; "+base+"/filter/fields lists them")
@@ -95,15 +95,8 @@ func (s *Server) values(w http.ResponseWriter, r *request) error {
 	if q.Filter, err = parseFilter(in.Get("filter")); err != nil {
 		return err
 	}
-	limit, has, err := number(in, "limit")
-	if err != nil {
+	if q.Limit, err = upTo(in, "limit", defaultValues, maxValues); err != nil {
 		return err
-	}
-	if has {
-		if limit < 1 || limit > maxValues {
-			return bad("limit", fmt.Sprintf("limit is a number from 1 to %d", maxValues))
-		}
-		q.Limit = int(limit)
 	}
 	v, err := s.cfg.Store.Values(r.Context(), q)
 	if err != nil {

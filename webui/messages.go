@@ -84,14 +84,9 @@ func (s *Server) messages(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	limit, has, err := number(values, "limit")
+	limit, err := upTo(values, "limit", defaultLimit, maxLimit)
 	if err != nil {
 		return err
-	}
-	if !has {
-		limit = defaultLimit
-	} else if limit < 1 || limit > maxLimit {
-		return bad("limit", fmt.Sprintf("limit is a number from 1 to %d", maxLimit))
 	}
 	q, err := messagesWanted(values)
 	if err != nil {
@@ -100,7 +95,7 @@ func (s *Server) messages(w http.ResponseWriter, r *request) error {
 	if _, err := s.cfg.Store.Get(r.Context(), id); err != nil {
 		return err
 	}
-	out, err := s.findMessages(r.Context(), id, after, limit, q)
+	out, err := s.findMessages(r.Context(), id, after, int64(limit), q)
 	if err != nil {
 		return err
 	}

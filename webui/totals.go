@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"eaves/capture"
+	"eaves/capture/filter"
 )
 
 // How many groups and buckets an answer has if nothing is asked, and at most.
@@ -120,8 +121,7 @@ func groupFilter(by capture.Grouping, name string) string {
 	if name == "" {
 		return "-" + string(by)
 	}
-	quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
-	candidates := []string{string(by) + "=" + quoted}
+	candidates := []string{string(by) + "=" + filter.Quote(name)}
 	switch by {
 	case capture.ByHost:
 		address := name
@@ -132,7 +132,7 @@ func groupFilter(by capture.Grouping, name string) string {
 		candidates = []string{"host:" + address, "host~" + exactly(name)}
 	case capture.ByClient:
 		if run, ok := strings.CutPrefix(name, "run "); ok {
-			return "run=" + `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(run) + `"`
+			return "run=" + filter.Quote(run)
 		}
 		candidates = []string{"client:" + name, "client~" + exactly(name)}
 	case capture.ByPath:

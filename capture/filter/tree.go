@@ -133,7 +133,7 @@ func (v value) String() string {
 		}
 		return v.text
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v.text) + `"`
+	return Quote(v.text)
 }
 
 // atom compares one field.
@@ -200,4 +200,9 @@ func (a *atom) requestOnly() bool {
 		}
 	}
 	return true
+}
+
+// Quote writes a text as a quoted value of the language, which stands for just this text.
+func Quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
